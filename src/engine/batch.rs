@@ -1,0 +1,248 @@
+//! One batch: lock, read, decide, write, commit; and what happens when that fails.
+//!
+//! ## Concurrency
+//! All that a batch judges is locked before it is judged and stays locked until COMMIT, so every condition of every
+//! command holds in the very state that the command changes. A name that has no row and cannot be created by any
+//! command of the batch is not locked: then all names are read once more in one snapshot, after the locks, and that
+//! snapshot is what is judged; should it show a row that was not locked, the locks are taken again.
+
+use std::collections::HashSet;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use diesel::pg::PgConnection;
+
+use crate::protocol::command::{Command, Verdict};
+use crate::protocol::decide::decide;
+use crate::protocol::name::{ResourceName, Tenant, TransactionId};
+use crate::protocol::state::{Resource, Transaction};
+use crate::protocol::world::World;
+use crate::store::error::StoreError;
+use crate::store::lock::{self, Opened, Uses};
+use crate::store::pool::{Outcome, Pool};
+use crate::store::{read, write};
+
+/// How often a batch that lost against another runs again before its clients are told to.
+const ATTEMPTS_MAX: u32 = 12;
+
+/// How long to ask what became of a COMMIT that was not acknowledged; less than a client waits.
+const SETTLE_TIME: Duration = Duration::from_secs(25);
+
+/// Commits a batch of commands of one tenant; as many verdicts, in the same order.
+pub(super) fn commit(pool: &Pool, commands: &[Command], body_bytes_max: usize) -> Vec<Verdict> {
+    let error = match attempt_repeatedly(pool, commands, body_bytes_max) {
+        Ok(verdicts) => return verdicts,
+        Err(error) => error,
+    };
+    if commands.len() > 1
+        && matches!(
+            error,
+            StoreError::Failed(_) | StoreError::Corrupt(_) | StoreError::Conflict(_)
+        )
+    {
+        // One of them made the database refuse; by themselves, its neighbours are not harmed.
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            commands = commands.len(),
+            "a batch is divided"
+        );
+        return commands
+            .iter()
+            .flat_map(|command| commit(pool, std::slice::from_ref(command), body_bytes_max))
+            .collect();
+    }
+    let problem = super::reader::problem_of(&error);
+    commands.iter().map(|_| Err(problem.clone())).collect()
+}
+
+fn attempt_repeatedly(
+    pool: &Pool,
+    commands: &[Command],
+    body_bytes_max: usize,
+) -> Result<Vec<Verdict>, StoreError> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let mut written = Written::default();
+        let result =
+            pool.write(|connection| run_in_txn(connection, commands, body_bytes_max, &mut written));
+        match result {
+            Err(StoreError::InDoubt(error)) => {
+                if settle(pool, &written, StoreError::InDoubt(error))? {
+                    return Ok(written.verdicts);
+                }
+            }
+            Err(error) if error.is_transient() && attempt < ATTEMPTS_MAX => {
+                let ceiling = 1u64 << attempt.min(6);
+                thread::sleep(Duration::from_micros(rand::random_range(0..=ceiling * 500)));
+            }
+            Err(error) => return Err(error),
+            Ok(()) => return Ok(written.verdicts),
+        }
+    }
+}
+
+/// What a run has decided, kept outside of it: COMMIT may fail in a way that leaves it standing.
+#[derive(Default)]
+struct Written {
+    verdicts: Vec<Verdict>,
+    proof: Option<(Tenant, Transaction)>,
+}
+
+fn run_in_txn(
+    connection: &mut PgConnection,
+    commands: &[Command],
+    body_bytes_max: usize,
+    written: &mut Written,
+) -> Result<Outcome<()>, StoreError> {
+    *written = Written::default();
+    let Some(tenant) = commands.first().map(|command| command.tenant.clone()) else {
+        return Ok(Outcome::Rollback(()));
+    };
+    let mut ids: Vec<TransactionId> = commands.iter().filter_map(Command::transaction).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let opened = lock::transactions_lock_in_txn(connection, &tenant, &ids)?;
+    let mut world = world_of(opened, body_bytes_max);
+    references_load(connection, &tenant, commands, &mut world)?;
+    let uses = uses_of(commands);
+    let placeholders = lock::placeholders_insert_in_txn(connection, &tenant, world.now, &uses)?;
+    for (name, resource) in lock_all(connection, &tenant, &uses)? {
+        world.load_resource(name, resource);
+    }
+    written.verdicts = commands
+        .iter()
+        .map(|command| decide(&mut world, command))
+        .collect();
+    if world.writes().transactions.is_empty() {
+        return Ok(Outcome::Rollback(()));
+    }
+    write::world_write_in_txn(connection, &tenant, &world, &placeholders)?;
+    let any = world.writes().transactions.keys().next();
+    written.proof = any
+        .and_then(|id| world.transaction(*id))
+        .map(|transaction| (tenant, transaction.clone()));
+    Ok(Outcome::Commit(()))
+}
+
+/// The state that one command is refused on, read without locks.
+pub(super) fn read(
+    connection: &mut PgConnection,
+    command: &Command,
+    body_bytes_max: usize,
+) -> Result<World, StoreError> {
+    let ids: Vec<TransactionId> = command.transaction().into_iter().collect();
+    let mut world = world_of(
+        read::transactions_fetch(connection, &command.tenant, &ids)?,
+        body_bytes_max,
+    );
+    let commands = std::slice::from_ref(command);
+    references_load(connection, &command.tenant, commands, &mut world)?;
+    let uses = uses_of(commands);
+    if !uses.is_empty() {
+        for (name, resource) in lock::resources_read(connection, &command.tenant, &uses)? {
+            world.load_resource(name, resource);
+        }
+    }
+    Ok(world)
+}
+
+fn world_of(opened: Opened, body_bytes_max: usize) -> World {
+    let mut world = World::new(opened.now, opened.purge_horizon, body_bytes_max);
+    for transaction in opened.transactions {
+        world.load_transaction(transaction);
+    }
+    world
+}
+
+/// Loads the transactions whose references the commands want. They are not locked: the unique index decides a race,
+/// and the batch runs again.
+fn references_load(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+    commands: &[Command],
+    world: &mut World,
+) -> Result<(), StoreError> {
+    let references: Vec<&str> = commands
+        .iter()
+        .filter_map(Command::reference)
+        .map(|reference| &**reference)
+        .collect();
+    if references.is_empty() {
+        return Ok(());
+    }
+    for transaction in lock::references_fetch(connection, tenant, &references)? {
+        if world.transaction(transaction.id).is_none() {
+            world.load_transaction(transaction);
+        }
+    }
+    Ok(())
+}
+
+fn uses_of(commands: &[Command]) -> Uses<'_> {
+    let mut uses = Uses::new();
+    for access in commands.iter().flat_map(Command::accesses) {
+        let usage = uses.entry(access.name).or_default();
+        usage.writes |= access.writes;
+        usage.may_create |= access.may_create;
+        usage.reads_body |= access.reads_body;
+    }
+    uses
+}
+
+/// Locks and reads all names; see the module's Concurrency.
+fn lock_all(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+    uses: &Uses<'_>,
+) -> Result<Vec<(ResourceName, Resource)>, StoreError> {
+    let exists = |(_, resource): &(ResourceName, Resource)| resource.tag.version > 0;
+    if uses.is_empty() {
+        return Ok(Vec::new());
+    }
+    loop {
+        let locked = lock::resources_lock_in_txn(connection, tenant, uses)?;
+        if locked.len() == uses.len() {
+            return Ok(locked.into_iter().filter(exists).collect());
+        }
+        let seen = lock::resources_read(connection, tenant, uses)?;
+        let held: HashSet<&ResourceName> = locked.iter().map(|(name, _)| name).collect();
+        // Each turn locks at least one name more, so this ends.
+        if seen.iter().all(|(name, _)| held.contains(name)) {
+            return Ok(seen);
+        }
+    }
+}
+
+/// Finds out whether a COMMIT that was not acknowledged has happened.
+///
+/// The nonce of any transaction of the batch tells for all: they were one Postgres transaction.
+fn settle(pool: &Pool, written: &Written, doubt: StoreError) -> Result<bool, StoreError> {
+    let Some((tenant, transaction)) = &written.proof else {
+        return Ok(true);
+    };
+    tracing::warn!(
+        error = &doubt as &dyn std::error::Error,
+        "a COMMIT was not acknowledged; asking what became of it"
+    );
+    let deadline = Instant::now() + SETTLE_TIME;
+    loop {
+        let probe = pool.write(|connection| {
+            write::transaction_probe_in_txn(connection, tenant, transaction).map(Outcome::Rollback)
+        });
+        match probe {
+            Ok(committed) => {
+                tracing::info!(committed, "the COMMIT in doubt is settled");
+                return Ok(committed);
+            }
+            Err(error) if Instant::now() >= deadline => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the COMMIT in doubt could not be settled in time"
+                );
+                return Err(doubt);
+            }
+            Err(_) => thread::sleep(Duration::from_millis(50)),
+        }
+    }
+}

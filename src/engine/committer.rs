@@ -1,0 +1,85 @@
+//! Committer threads: each takes all that waits, up to a bound, and commits it as one batch.
+//!
+//! Batching is natural: nothing waits for company. While one batch is being flushed, the next one gathers.
+
+use std::io;
+use std::thread::{self, JoinHandle};
+
+use crossbeam_channel::Receiver;
+use tokio::sync::oneshot;
+
+use super::{Settings, batch};
+use crate::protocol::command::{Command, Verdict};
+use crate::store::pool::Pool;
+
+/// Commands of one batch: enough to share a flush among all who wait, few enough that none waits long for the rest.
+const BATCH_COMMANDS_MAX: usize = 256;
+
+/// Resources of one batch: a large operation goes (nearly) alone, so that small ones do not wait behind several.
+const BATCH_RESOURCES_MAX: usize = 2000;
+
+/// A command and whom to tell.
+pub(super) struct Job {
+    pub(super) command: Command,
+    pub(super) answer: oneshot::Sender<Verdict>,
+}
+
+/// Starts the committers.
+pub(super) fn start(
+    settings: &Settings,
+    pool: &Pool,
+    queue: &Receiver<Job>,
+) -> io::Result<Vec<JoinHandle<()>>> {
+    (0..settings.committers.max(1))
+        .map(|number| {
+            let (pool, queue) = (pool.clone(), queue.clone());
+            let body_bytes_max = settings.limits.body_bytes_max;
+            thread::Builder::new()
+                .name(format!("committer-{number}"))
+                .spawn(move || run(&pool, &queue, body_bytes_max))
+        })
+        .collect()
+}
+
+fn run(pool: &Pool, queue: &Receiver<Job>, body_bytes_max: usize) {
+    let mut left_over = None;
+    while let Some(first) = left_over.take().or_else(|| queue.recv().ok()) {
+        let (jobs, rest) = gather(first, queue);
+        left_over = rest;
+        let (commands, answers): (Vec<Command>, Vec<oneshot::Sender<Verdict>>) = jobs
+            .into_iter()
+            .map(|job| (job.command, job.answer))
+            .unzip();
+        let verdicts = batch::commit(pool, &commands, body_bytes_max);
+        for (answer, verdict) in answers.into_iter().zip(verdicts) {
+            // Whoever does not wait any more asks again; the commit stands.
+            let _ = answer.send(verdict);
+        }
+    }
+}
+
+/// Takes what waits: commands of one tenant, up to the bounds. The one that did not fit comes first next time.
+fn gather(first: Job, queue: &Receiver<Job>) -> (Vec<Job>, Option<Job>) {
+    let weight = |job: &Job| job.command.accesses().len();
+    let mut resources = weight(&first);
+    let mut jobs = vec![first];
+    while jobs.len() < BATCH_COMMANDS_MAX {
+        let Ok(job) = queue.try_recv() else {
+            return (jobs, None);
+        };
+        // Nobody waits for it any more and nothing has been done: it is dropped, as if it had been lost on the way.
+        if job.answer.is_closed() {
+            continue;
+        }
+        resources += weight(&job);
+        if resources > BATCH_RESOURCES_MAX
+            || jobs
+                .first()
+                .is_some_and(|first| first.command.tenant != job.command.tenant)
+        {
+            return (jobs, Some(job));
+        }
+        jobs.push(job);
+    }
+    (jobs, None)
+}

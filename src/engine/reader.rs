@@ -1,0 +1,189 @@
+//! Reader threads: a bounded queue of reads, each one statement on a connection of its own.
+
+use std::io;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
+use diesel::pg::PgConnection;
+use tokio::sync::oneshot;
+
+use super::Settings;
+use super::query::{CollectionQuery, Page, ResourceQuery, ResourceScope, TransactionQuery};
+use crate::protocol::limits;
+use crate::protocol::name::{Collection, ResourceName, Tenant, TransactionId};
+use crate::protocol::problem::{Problem, Slug};
+use crate::protocol::state::{Resource, Transaction};
+use crate::store::error::StoreError;
+use crate::store::pool::Pool;
+use crate::store::read;
+
+type Work = Box<dyn FnOnce(&Pool) + Send>;
+
+/// The way to the reader threads.
+pub(super) struct Reader {
+    work: Sender<Work>,
+}
+
+impl Reader {
+    /// Starts the threads.
+    pub(super) fn start(
+        settings: &Settings,
+        pool: &Pool,
+    ) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
+        let (work, queue) = crossbeam_channel::bounded::<Work>(settings.queue_length);
+        let handles = (0..settings.readers.max(1))
+            .map(|number| {
+                let (pool, queue) = (pool.clone(), queue.clone());
+                thread::Builder::new()
+                    .name(format!("reader-{number}"))
+                    .spawn(move || {
+                        while let Ok(work) = queue.recv() {
+                            work(&pool);
+                        }
+                    })
+            })
+            .collect::<io::Result<Vec<_>>>()?;
+        Ok((Self { work }, handles))
+    }
+
+    /// Runs a read and waits for what it found.
+    ///
+    /// # Errors
+    /// `unavailable` where the queue is full, the database is away or the time limit has passed; `internal-error`.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        time_limit: Duration,
+        work: impl FnMut(&mut PgConnection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let (answer, result) = oneshot::channel();
+        let deadline = Instant::now() + time_limit;
+        let work: Work = Box::new(move |pool| {
+            if Instant::now() < deadline && !answer.is_closed() {
+                let _ = answer.send(pool.read(work).map_err(|error| problem_of(&error)));
+            }
+        });
+        if self.work.try_send(work).is_err() {
+            return Err(Problem::new(
+                Slug::Unavailable,
+                "Too many reads are waiting. Send the same request again in a moment.",
+            ));
+        }
+        match tokio::time::timeout(time_limit, result).await {
+            Ok(Ok(result)) => result,
+            _ => Err(Problem::new(
+                Slug::Unavailable,
+                "The database did not answer in time. Send the same request again in a moment.",
+            )),
+        }
+    }
+}
+
+/// What clients are told when the store fails. The chain of causes goes to the log, here and only here.
+pub(super) fn problem_of(error: &StoreError) -> Problem {
+    tracing::error!(error = error as &dyn std::error::Error, "the store failed");
+    match error {
+        StoreError::Unreachable(_) => Problem::new(
+            Slug::Unavailable,
+            "The database is not reachable. Nothing was applied; send the same request again in a moment.",
+        ),
+        StoreError::Conflict(_) => Problem::new(
+            Slug::Unavailable,
+            "The operation met others too often. Nothing was applied; send the same request again in a moment.",
+        ),
+        StoreError::InDoubt(_) => Problem::new(
+            Slug::Unavailable,
+            "The database was lost while it committed. Send the same request again: it tells what became of it.",
+        ),
+        StoreError::Failed(_) | StoreError::Corrupt(_) => Problem::new(
+            Slug::InternalError,
+            "The server failed. Nothing was applied; send the same request again, or ask its operator.",
+        ),
+    }
+}
+
+pub(super) fn resource_page(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+    query: &ResourceQuery,
+) -> Result<Page<(ResourceName, Resource)>, StoreError> {
+    let after = query.after.as_deref().unwrap_or_default();
+    match &query.scope {
+        ResourceScope::Named(names) => {
+            let names: Vec<_> = names
+                .iter()
+                .map(|name| (&name.collection, &name.key))
+                .collect();
+            Ok(Page {
+                items: read::resources_fetch(connection, tenant, &names)?,
+                next: None,
+            })
+        }
+        ResourceScope::Collection {
+            collection,
+            prefix,
+            keys: Some(keys),
+        } => {
+            let prefix = prefix.as_deref().unwrap_or_default();
+            let names: Vec<_> = keys
+                .iter()
+                .filter(|key| key.as_str().starts_with(prefix) && key.as_str() > after)
+                .map(|key| (collection, key))
+                .collect();
+            Ok(Page {
+                items: read::resources_fetch(connection, tenant, &names)?,
+                next: None,
+            })
+        }
+        ResourceScope::Collection {
+            collection,
+            prefix,
+            keys: None,
+        } => {
+            let place = (after, prefix.as_deref().unwrap_or_default());
+            // One more than asked for tells whether there is more; a page cut for its size has a row less than that.
+            let bounds = (query.limit + 1, limits::PAGE_BYTES_MAX);
+            let found = read::resource_page(connection, tenant, collection, place, bounds)?;
+            Ok(page(found.items, query.limit, found.cut, |(name, _)| {
+                name.key.as_str().to_owned()
+            }))
+        }
+    }
+}
+
+pub(super) fn collection_page(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+    query: &CollectionQuery,
+) -> Result<Page<Collection>, StoreError> {
+    let after = query.after.as_deref().unwrap_or_default();
+    let prefix = query.prefix.as_deref().unwrap_or_default();
+    let found = read::collection_page(connection, tenant, (after, prefix), query.limit + 1)?;
+    Ok(page(found, query.limit, false, |collection| {
+        collection.as_str().to_owned()
+    }))
+}
+
+pub(super) fn transaction_page(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+    query: &TransactionQuery,
+) -> Result<Page<Transaction>, StoreError> {
+    let after = query
+        .after
+        .as_deref()
+        .and_then(TransactionId::parse_segment);
+    let filter = (query.state, query.reference.as_deref());
+    let found = read::transaction_page(connection, tenant, filter, after, query.limit + 1)?;
+    Ok(page(found, query.limit, false, |transaction| {
+        transaction.id.to_string()
+    }))
+}
+
+/// Cuts what was read to `limit`; there is more where something was cut here or before.
+fn page<T>(mut items: Vec<T>, limit: usize, cut: bool, position: impl Fn(&T) -> String) -> Page<T> {
+    let more = cut || items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| more).map(position);
+    Page { items, next }
+}

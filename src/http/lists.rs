@@ -1,0 +1,240 @@
+//! Lists: pages with cursors, each one consistent snapshot (contract §4, §5 "List").
+
+use actix_web::HttpResponse;
+use serde::Serialize;
+
+use super::call::Call;
+use super::document::{CollectionItem, ListDocument, ResourceItem, TransactionItem};
+use super::query::{Query, refused};
+use super::respond::{self, Representation};
+use crate::engine::{CollectionQuery, Page, ResourceQuery, ResourceScope, TransactionQuery};
+use crate::protocol::cursor::Cursor;
+use crate::protocol::limits::REFERENCE_CHARS_MAX;
+use crate::protocol::name::{Collection, Key, ResourceName, TransactionId};
+use crate::protocol::problem::Problem;
+use crate::protocol::state::State;
+
+/// States that a transaction may have, of which this release lists none: what is `410`, and what comes later.
+const UNLISTED_STATES: [&str; 5] = ["cancelled", "expired", "pending", "failed", "unresolved"];
+
+/// `GET /resources`: the collections, or with `key` the named resources of any collections.
+pub(super) async fn list_collections(call: Call) -> Result<HttpResponse, Problem> {
+    let query = Query::of(&call, &["limit", "after", "prefix", "key"])?;
+    let limit = query.limit()?;
+    let list = List {
+        path: "/resources".to_owned(),
+        scope: "collections".to_owned(),
+        query: &query,
+    };
+    if query.get("key").is_some() {
+        let scope = named(&query)?;
+        let asked = ResourceQuery {
+            scope,
+            after: None,
+            limit,
+        };
+        let page = call.engine.resource_list(&call.tenant, asked).await?;
+        return list.answer(
+            &call,
+            page.items
+                .iter()
+                .map(ResourceItem::with_collection)
+                .collect(),
+            page.next,
+        );
+    }
+    let prefix = prefix(&query, |text| Collection::parse(text).is_some())?;
+    let after = list.after(|text| Collection::parse(text).is_some())?;
+    let page = call
+        .engine
+        .collection_list(
+            &call.tenant,
+            CollectionQuery {
+                after,
+                limit,
+                prefix,
+            },
+        )
+        .await?;
+    let items = page.items.iter();
+    let items = items
+        .map(|name| CollectionItem {
+            href: format!("/resources/{name}"),
+            name: name.as_str(),
+        })
+        .collect();
+    list.answer(&call, items, page.next)
+}
+
+/// The resources that `key=collection/key` names.
+fn named(query: &Query) -> Result<ResourceScope, Problem> {
+    refuse_beside_key(query, &["after", "prefix"])?;
+    let names = query
+        .all("key")
+        .map(ResourceName::parse_pair)
+        .collect::<Option<Vec<_>>>();
+    names
+        .map(ResourceScope::Named)
+        .ok_or_else(|| refused("key", "here it is collection/key, as in key=accounts/alice"))
+}
+
+/// `GET /resources/{collection}`.
+pub(super) async fn list_resources(call: Call) -> Result<HttpResponse, Problem> {
+    let collection = call.collection()?;
+    let query = Query::of(&call, &["limit", "after", "prefix", "key"])?;
+    let limit = query.limit()?;
+    let name = format!("resources/{collection}");
+    let list = List {
+        path: format!("/{name}"),
+        scope: name,
+        query: &query,
+    };
+    let prefix = prefix(&query, |text| {
+        text == "." || text == ".." || Key::parse(text).is_some()
+    })?;
+    let keys = keys(&query)?;
+    let after = list.after(|text| Key::parse(text).is_some())?;
+    let asked = ResourceQuery {
+        scope: ResourceScope::Collection {
+            collection,
+            prefix,
+            keys,
+        },
+        after,
+        limit,
+    };
+    let page = call.engine.resource_list(&call.tenant, asked).await?;
+    list.answer(
+        &call,
+        page.items.iter().map(ResourceItem::of).collect(),
+        page.next,
+    )
+}
+
+/// The keys that `key` names, if any.
+fn keys(query: &Query) -> Result<Option<Vec<Key>>, Problem> {
+    if query.get("key").is_none() {
+        return Ok(None);
+    }
+    refuse_beside_key(query, &["after"])?;
+    let keys = query.all("key").map(Key::parse).collect::<Option<Vec<_>>>();
+    keys.map(Some)
+        .ok_or_else(|| refused("key", "here it is the key of a resource of this collection"))
+}
+
+/// `GET /transactions`.
+pub(super) async fn list_transactions(call: Call) -> Result<HttpResponse, Problem> {
+    let query = Query::of(&call, &["state", "reference", "limit", "after"])?;
+    let limit = query.limit()?;
+    let list = List {
+        path: "/transactions".to_owned(),
+        scope: "transactions".to_owned(),
+        query: &query,
+    };
+    let reference = reference(&query)?;
+    let after = list.after(|text| TransactionId::parse_segment(text).is_some())?;
+    let page = match query.get("state") {
+        Some(word) if UNLISTED_STATES.contains(&word) => Page {
+            items: Vec::new(),
+            next: None,
+        },
+        word => {
+            let state = word.map(state).transpose()?;
+            let asked = TransactionQuery {
+                state,
+                reference,
+                after,
+                limit,
+            };
+            call.engine.transaction_list(&call.tenant, asked).await?
+        }
+    };
+    list.answer(
+        &call,
+        page.items.iter().map(TransactionItem::of).collect(),
+        page.next,
+    )
+}
+
+fn state(word: &str) -> Result<State, Problem> {
+    State::parse(word).ok_or_else(|| {
+        refused(
+            "state",
+            "it is open, committed, pending, failed, unresolved, cancelled or expired",
+        )
+    })
+}
+
+fn reference(query: &Query) -> Result<Option<String>, Problem> {
+    let Some(text) = query.get("reference") else {
+        return Ok(None);
+    };
+    if !(1..=REFERENCE_CHARS_MAX).contains(&text.chars().count()) || text.contains('\0') {
+        return Err(refused(
+            "reference",
+            "it is the reference of a transaction, 1 to 255 characters",
+        ));
+    }
+    Ok(Some(text.to_owned()))
+}
+
+fn prefix(query: &Query, is_prefix: fn(&str) -> bool) -> Result<Option<String>, Problem> {
+    match query.get("prefix").filter(|text| !text.is_empty()) {
+        Some(text) if !is_prefix(text) => Err(refused("prefix", "no name can begin so")),
+        prefix => Ok(prefix.map(str::to_owned)),
+    }
+}
+
+fn refuse_beside_key(query: &Query, names: &[&str]) -> Result<(), Problem> {
+    match names.iter().find(|name| query.get(name).is_some()) {
+        Some(name) => Err(refused(
+            name,
+            "leave it out beside key, which names all resources of one page",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Which list a page is of.
+struct List<'a> {
+    path: String,
+    scope: String,
+    query: &'a Query,
+}
+
+impl List<'_> {
+    /// The position in `after`, which must be a cursor of this list.
+    fn after(&self, is_position: fn(&str) -> bool) -> Result<Option<String>, Problem> {
+        let Some(text) = self.query.get("after") else {
+            return Ok(None);
+        };
+        Cursor::decode(text, &self.scope)
+            .filter(|position| is_position(position))
+            .map(Some)
+            .ok_or_else(|| {
+                refused(
+                    "after",
+                    "it is no cursor of this list; begin without it and follow next",
+                )
+            })
+    }
+
+    fn answer<T: Serialize>(
+        &self,
+        call: &Call,
+        items: Vec<T>,
+        next: Option<String>,
+    ) -> Result<HttpResponse, Problem> {
+        let next = next.map(|position| {
+            let cursor = Cursor {
+                scope: self.scope.clone(),
+                position,
+            };
+            self.query.next_page(&self.path, &cursor.encode())
+        });
+        let link = next.as_ref().map(|next| format!("<{next}>; rel=\"next\""));
+        let mut shown = Representation::weak(&ListDocument { items, next })?;
+        shown.link = link;
+        respond::read_plain(call, shown)
+    }
+}

@@ -1,0 +1,263 @@
+//! One resource: read it, or write it directly, which is a transaction of one change (contract §4).
+
+use std::sync::Arc;
+
+use actix_web::http::header;
+use actix_web::web::Bytes;
+use actix_web::{HttpResponse, HttpResponseBuilder};
+
+use super::app::RESOURCE_PATCHES;
+use super::call::Call;
+use super::content::Taken;
+use super::query::Query;
+use super::respond::{self, NO_STORE, PRIVATE, Representation};
+use crate::protocol::command::{Action, Done};
+use crate::protocol::condition::{ConditionFault, Conditions};
+use crate::protocol::json;
+use crate::protocol::media::ContentType;
+use crate::protocol::name::{ResourceName, TransactionId};
+use crate::protocol::operation::{self, Change, ChangeMethod, JSON, JSON_PATCH, MERGE_PATCH};
+use crate::protocol::patch::{self, PatchKind};
+use crate::protocol::problem::{Conflict, FieldError, Problem, Slug};
+use crate::protocol::state::Resource;
+
+const PUT_TAKES: Taken = Taken {
+    takes: ContentType::is_json,
+    advice: "Send Content-Type: application/json, or another JSON type (application/*+json), in UTF-8.",
+    accept_patch: None,
+};
+const PATCH_TAKES: Taken = Taken {
+    takes: |media| operation::patch_kind(media.text()).is_some(),
+    advice: "Send a JSON Merge Patch as application/merge-patch+json, or a JSON Patch as application/json-patch+json.",
+    accept_patch: Some(RESOURCE_PATCHES),
+};
+
+/// `GET /resources/{collection}/{key}`.
+pub(super) async fn get_resource(call: Call) -> Result<HttpResponse, Problem> {
+    let name = call.resource_name()?;
+    Query::of(&call, &[])?;
+    let found = call.engine.resource_fetch(&call.tenant, &name).await?;
+    let Some(resource) = found.filter(|resource| !resource.deleted) else {
+        return Err(Problem::new(
+            Slug::NotFound,
+            format!("{} does not exist.", name.path()),
+        ));
+    };
+    let shown = Representation {
+        content: resource
+            .body
+            .as_deref()
+            .unwrap_or_default()
+            .as_bytes()
+            .to_vec(),
+        media_type: &resource.media_type,
+        cache: PRIVATE,
+        tag: Some(resource.tag.entity_tag()),
+        modified: Some(resource.updated_at.unix_seconds()),
+        location: Some(name.path()),
+        link: Some(respond::via(resource.transaction)),
+    };
+    respond::read(&call, shown, |weak| stale(&call, &name, &resource, weak))
+}
+
+/// The problem of a read under a false condition.
+fn stale(call: &Call, name: &ResourceName, resource: &Resource, weak: bool) -> Problem {
+    let conditions = call.conditions().unwrap_or_default();
+    let conflict = Conflict {
+        change: 0,
+        target: name.clone(),
+        if_match: conditions.if_match.as_ref().map(|list| list.canonical()),
+        if_none_match: conditions
+            .if_none_match
+            .as_ref()
+            .map(|list| list.canonical()),
+        current: Some(resource.tag),
+        transaction: Some(resource.transaction),
+        body: resource
+            .body
+            .clone()
+            .filter(|_| call.preferences().representation),
+    };
+    let slug = if weak {
+        Slug::WeakEtag
+    } else {
+        Slug::StaleResource
+    };
+    let why = if weak {
+        "A weak tag never matches in If-Match. "
+    } else {
+        ""
+    };
+    let detail = format!(
+        "{why}{} is at {}. Read it without a condition, or under that tag.",
+        name.path(),
+        resource.tag
+    );
+    Problem::new(slug, detail).with_conflicts(vec![conflict])
+}
+
+/// `PUT /resources/{collection}/{key}`.
+pub(super) async fn put_resource(call: Call) -> Result<HttpResponse, Problem> {
+    write(call, ChangeMethod::Put, put_content).await
+}
+
+/// `PATCH /resources/{collection}/{key}`.
+pub(super) async fn patch_resource(call: Call) -> Result<HttpResponse, Problem> {
+    write(call, ChangeMethod::Patch(PatchKind::Merge), patch_content).await
+}
+
+/// `DELETE /resources/{collection}/{key}`; content means nothing.
+pub(super) async fn delete_resource(call: Call) -> Result<HttpResponse, Problem> {
+    write(call, ChangeMethod::Delete, |_| {
+        Ok(Content {
+            method: ChangeMethod::Delete,
+            media_type: JSON.into(),
+            body: None,
+        })
+    })
+    .await
+}
+
+/// What the content of a write says.
+struct Content {
+    method: ChangeMethod,
+    media_type: Arc<str>,
+    body: Option<Arc<str>>,
+}
+
+async fn write(
+    call: Call,
+    method: ChangeMethod,
+    read: fn(&Call) -> Result<Content, Problem>,
+) -> Result<HttpResponse, Problem> {
+    let name = call.resource_name()?;
+    Query::of(&call, &[])?;
+    let conditions = call.conditions();
+    let content = read(&call);
+    let method = content.as_ref().map_or(method, |content| content.method);
+    let content = content.map(|content| change(&name, &conditions, content));
+    let action = Action::Write {
+        method,
+        target: name.clone(),
+        content,
+    };
+    match call
+        .engine
+        .submit(call.command(None, conditions, action))
+        .await?
+    {
+        Done::Written {
+            transaction,
+            created,
+            resource,
+        } => Ok(written(&call, &name, transaction, created, &resource)),
+        _ => Err(respond::unexpected()),
+    }
+}
+
+fn change(
+    name: &ResourceName,
+    conditions: &Result<Conditions, ConditionFault>,
+    content: Content,
+) -> Change {
+    Change {
+        method: content.method,
+        target: name.clone(),
+        conditions: conditions.clone().unwrap_or_default(),
+        media_type: content.media_type,
+        body: content.body,
+    }
+}
+
+fn put_content(call: &Call) -> Result<Content, Problem> {
+    let (media, bytes) = call.content(&PUT_TAKES)?;
+    json::parse(&bytes).map_err(operation::malformed)?;
+    Ok(Content {
+        method: ChangeMethod::Put,
+        media_type: media.text().into(),
+        body: Some(text_of(&bytes)?),
+    })
+}
+
+fn patch_content(call: &Call) -> Result<Content, Problem> {
+    let (media, bytes) = call.content(&PATCH_TAKES)?;
+    let kind = operation::patch_kind(media.text())
+        .ok_or_else(|| PATCH_TAKES.refusal("This patch is not taken here."))?;
+    let patch = json::parse(&bytes).map_err(operation::malformed)?;
+    let media_type = match kind {
+        PatchKind::Merge => MERGE_PATCH,
+        PatchKind::JsonPatch => JSON_PATCH,
+    };
+    if kind == PatchKind::JsonPatch {
+        let faults = patch::check_json_patch(&patch, "#").into_iter();
+        let errors: Vec<FieldError> = faults
+            .map(|fault| FieldError {
+                pointer: fault.pointer,
+                detail: fault.detail,
+            })
+            .collect();
+        if !errors.is_empty() {
+            let detail = "Nothing was changed. The content is not a JSON Patch (RFC 6902); mend every place in errors.";
+            return Err(Problem::new(Slug::InvalidOperation, detail).with_errors(errors));
+        }
+    }
+    Ok(Content {
+        method: ChangeMethod::Patch(kind),
+        media_type: media_type.into(),
+        body: Some(text_of(&bytes)?),
+    })
+}
+
+/// The content as it came; the JSON reader has seen to it that it is UTF-8.
+fn text_of(bytes: &Bytes) -> Result<Arc<str>, Problem> {
+    std::str::from_utf8(bytes).map(Arc::from).map_err(|_| {
+        Problem::new(
+            Slug::MalformedRequest,
+            "The content is not UTF-8 (RFC 8259 §8.1).",
+        )
+    })
+}
+
+fn written(
+    call: &Call,
+    name: &ResourceName,
+    transaction: TransactionId,
+    created: bool,
+    resource: &Resource,
+) -> HttpResponse {
+    let preferences = call.preferences();
+    let shown = resource
+        .body
+        .as_deref()
+        .filter(|_| preferences.representation && !resource.deleted);
+    let mut response = match (created, shown.is_some()) {
+        (true, _) => HttpResponse::Created(),
+        (false, true) => HttpResponse::Ok(),
+        (false, false) => HttpResponse::NoContent(),
+    };
+    response.insert_header((header::LINK, respond::via(transaction)));
+    if resource.deleted {
+        response.insert_header((header::CACHE_CONTROL, NO_STORE));
+        return response.finish();
+    }
+    state_fields(&mut response, resource);
+    if created {
+        response.insert_header((header::LOCATION, name.path()));
+    }
+    let Some(body) = shown else {
+        if preferences.minimal {
+            response.insert_header(("preference-applied", "return=minimal"));
+        }
+        return response.finish();
+    };
+    response.insert_header(("preference-applied", "return=representation"));
+    response.insert_header((header::CONTENT_LOCATION, name.path()));
+    response.insert_header((header::CONTENT_TYPE, &*resource.media_type));
+    response.body(body.to_owned())
+}
+
+fn state_fields(response: &mut HttpResponseBuilder, resource: &Resource) {
+    response.insert_header((header::ETAG, resource.tag.to_string()));
+    response.insert_header((header::CACHE_CONTROL, PRIVATE));
+    respond::last_modified(response, resource.updated_at.unix_seconds());
+}

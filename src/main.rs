@@ -1,0 +1,7 @@
+//! The program; see [`ifmatch::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ifmatch::cli::main()
+}

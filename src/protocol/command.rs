@@ -1,0 +1,196 @@
+//! What a client asks for, and what it is told: the values between `http/` and `engine/`.
+
+use std::sync::Arc;
+
+use super::condition::{ConditionFault, Conditions};
+use super::name::{ResourceName, Tenant, TransactionId};
+use super::operation::{Change, ChangeMethod};
+use super::problem::Problem;
+use super::state::{Resource, Transaction};
+
+/// One write, parsed as far as it could be. What could not be parsed is kept as the problem that it
+/// is, since the state of what it names may call for another answer first (contract §3, "Order").
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// Whose state it is about.
+    pub tenant: Tenant,
+    /// The transaction: named by the URI, or fresh for a direct write and for a POST.
+    pub id: TransactionId,
+    /// Random bits that make the tags of what this command writes unlike any other's.
+    pub nonce: i64,
+    /// `Prefer: return=representation`.
+    pub representation: bool,
+    /// `Prefer: handling=strict`.
+    pub strict: bool,
+    /// The header's conditions.
+    pub conditions: Result<Conditions, ConditionFault>,
+    /// What is to be done.
+    pub action: Action,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// A direct write of one resource: a transaction of one change. The change carries the header's
+    /// conditions, and is in itself complete where the content could be parsed.
+    Write {
+        /// PUT, PATCH or DELETE.
+        method: ChangeMethod,
+        /// The resource.
+        target: ResourceName,
+        /// The change, or why the content is refused.
+        content: Result<Change, Problem>,
+    },
+    /// `POST /transactions`.
+    Create(NewTransaction),
+    /// `PUT /transactions/{id}`, in both forms.
+    Put(Result<PutContent, Problem>),
+    /// `PATCH /transactions/{id}` with a new `expires_in`, in seconds.
+    Renew(Result<i64, Problem>),
+    /// `DELETE /transactions/{id}`.
+    Cancel,
+}
+
+/// What a client may say of a transaction that it creates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewTransaction {
+    /// Seconds from now; the default where left out.
+    pub expires_in: Option<i64>,
+    /// The client's own name for it.
+    pub reference: Option<Arc<str>>,
+    /// A JSON object, as it came.
+    pub metadata: Option<Arc<str>>,
+}
+
+/// The content of `PUT /transactions/{id}`.
+#[derive(Clone, Debug)]
+pub struct PutContent {
+    /// The operation, or `None` for `{"state": "cancelled"}`.
+    pub operation: Option<Operation>,
+    /// Members that only the creating form takes.
+    pub new: NewTransaction,
+}
+
+/// The operation of a transaction: its changes, and what makes it the same as another.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// 1 to 1000 changes of distinct targets.
+    pub changes: Vec<Change>,
+    /// The changes as a JSON array, defaults left out, tags quoted, bodies as they came.
+    pub text: Arc<str>,
+    /// SHA-256 of the canonical form of `text`.
+    pub digest: [u8; 32],
+}
+
+/// What was done.
+#[derive(Clone, Debug)]
+pub enum Done {
+    /// A direct write.
+    Written {
+        /// The transaction that did it.
+        transaction: TransactionId,
+        /// Whether the resource did not exist before.
+        created: bool,
+        /// The new state, with its body.
+        resource: Resource,
+    },
+    /// A transaction was created by POST.
+    Created(Transaction),
+    /// A POST met an open transaction with its reference.
+    Shared(Transaction),
+    /// A transaction was created and decided by PUT.
+    Named(Transaction),
+    /// The operation was applied.
+    Applied(Transaction),
+    /// The operation had been applied before.
+    Replayed(Transaction),
+    /// The transaction expires at another time.
+    Renewed(Transaction),
+    /// The transaction was cancelled.
+    Cancelled,
+}
+
+/// What a client is told.
+pub type Verdict = Result<Done, Problem>;
+
+impl Command {
+    /// Whether it can be answered from what was read without locks: it writes nothing for certain.
+    pub fn is_refused_already(&self) -> bool {
+        let content_refused = match &self.action {
+            Action::Write { content, .. } => content.is_err(),
+            Action::Put(content) => content.is_err(),
+            Action::Renew(content) => content.is_err(),
+            Action::Create(_) => return self.conditions.is_err(),
+            Action::Cancel => false,
+        };
+        let unconditional = match &self.conditions {
+            Ok(conditions) => !conditions.satisfies_write_rule(),
+            Err(_) => true,
+        };
+        content_refused || unconditional
+    }
+
+    /// The resources that it reads or writes, and how.
+    pub fn accesses(&self) -> Vec<Access<'_>> {
+        match &self.action {
+            Action::Write {
+                content: Ok(change),
+                ..
+            } => vec![self.access(change)],
+            Action::Write { target, .. } => vec![Access {
+                name: target,
+                writes: true,
+                may_create: false,
+                reads_body: self.representation,
+            }],
+            Action::Put(Ok(PutContent {
+                operation: Some(operation),
+                ..
+            })) => operation
+                .changes
+                .iter()
+                .map(|change| self.access(change))
+                .collect(),
+            Action::Put(_) | Action::Create(_) | Action::Renew(_) | Action::Cancel => Vec::new(),
+        }
+    }
+
+    fn access<'a>(&self, change: &'a Change) -> Access<'a> {
+        Access {
+            name: &change.target,
+            writes: change.method.writes(),
+            may_create: change.conditions.if_match.is_none(),
+            reads_body: self.representation || matches!(change.method, ChangeMethod::Patch(_)),
+        }
+    }
+
+    /// The existing transaction that it is about, if any.
+    pub fn transaction(&self) -> Option<TransactionId> {
+        match self.action {
+            Action::Put(_) | Action::Renew(_) | Action::Cancel => Some(self.id),
+            Action::Write { .. } | Action::Create(_) => None,
+        }
+    }
+
+    /// The reference that it wants to take, if any.
+    pub fn reference(&self) -> Option<&Arc<str>> {
+        match &self.action {
+            Action::Create(new) => new.reference.as_ref(),
+            Action::Put(Ok(content)) => content.new.reference.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// How a command uses one resource.
+#[derive(Clone, Copy, Debug)]
+pub struct Access<'a> {
+    /// The resource.
+    pub name: &'a ResourceName,
+    /// Written, so locked exclusively; else asserted, so locked against writers only.
+    pub writes: bool,
+    /// Its condition can be true of what does not exist, so the name itself is locked.
+    pub may_create: bool,
+    /// The stored bytes are needed.
+    pub reads_body: bool,
+}

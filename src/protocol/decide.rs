@@ -1,0 +1,143 @@
+//! The decision: what a command does to a given state. A function of its arguments.
+//!
+//! Every precondition of every write is judged here and nowhere else: a direct write is an operation
+//! of one change. The order in which refusals win is contract §3, "Order", and §5, "Order of failures".
+
+mod changes;
+mod transaction;
+
+pub use transaction::answerable;
+
+use super::command::{Action, Command, Done, Operation, Verdict};
+use super::condition::{ConditionFault, Conditions, Judgement, Selected, TagList};
+use super::operation::{Change, ChangeMethod};
+use super::patch::PatchKind;
+use super::problem::{Problem, Slug};
+use super::state::Resource;
+use super::world::World;
+
+/// Decides one command and, where it succeeds, puts what it writes into `world`.
+///
+/// Refused commands leave `world` as it was.
+pub fn decide(world: &mut World, command: &Command) -> Verdict {
+    match &command.action {
+        Action::Write {
+            method,
+            target,
+            content,
+        } => {
+            let current = world.resource(target).filter(|resource| !resource.deleted);
+            if current.is_none() && *method != ChangeMethod::Put {
+                return Err(changes::absent(world, target));
+            }
+            let change = judge_content_first(content)?;
+            required(&command.conditions, *method)?;
+            refuse_unsafe_to_repeat(change)?;
+            if change.is_none() {
+                changes::judge_direct(world, command, *method, target)?;
+            }
+            write_directly(world, command, judge_content_last(content)?)
+        }
+        Action::Create(new) => transaction::create(world, command, new),
+        Action::Put(content) => transaction::put(world, command, content),
+        Action::Renew(content) => transaction::renew(world, command, content),
+        Action::Cancel => transaction::cancel(world, command),
+    }
+}
+
+/// Refuses content that is refused before any condition is looked at.
+fn judge_content_first<T>(content: &Result<T, Problem>) -> Result<Option<&T>, Problem> {
+    match content {
+        Ok(content) => Ok(Some(content)),
+        Err(problem) if problem.slug.precedes_conditions() => Err(problem.clone()),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Refuses content that is refused after the conditions were found true.
+fn judge_content_last<T>(content: &Result<T, Problem>) -> Result<&T, Problem> {
+    content.as_ref().map_err(Problem::clone)
+}
+
+/// The conditions, where they parse and satisfy the rule of contract §1.
+fn required(
+    conditions: &Result<Conditions, ConditionFault>,
+    method: ChangeMethod,
+) -> Result<&Conditions, Problem> {
+    let conditions = parsed(conditions)?;
+    if conditions.satisfies_write_rule() {
+        return Ok(conditions);
+    }
+    let create = if method == ChangeMethod::Put {
+        ", or \"If-None-Match: *\" to create it only if it does not exist"
+    } else {
+        ""
+    };
+    Err(Problem::new(
+        Slug::PreconditionRequired,
+        format!(
+            "Nothing was changed. Add the header line \"If-Match: <the ETag you read>\" to change that very state, \
+             \"If-Match: *\" to change whatever is there{create}."
+        ),
+    ))
+}
+
+/// The conditions, or the problem of those that do not parse.
+fn parsed(conditions: &Result<Conditions, ConditionFault>) -> Result<&Conditions, Problem> {
+    conditions.as_ref().map_err(|fault| {
+        Problem::new(
+            Slug::MalformedRequest,
+            format!("{}: {}", fault.field, fault.detail),
+        )
+    })
+}
+
+/// A direct JSON Patch under `If-Match: *` might be applied twice by a client that repeats it.
+fn refuse_unsafe_to_repeat(change: Option<&Change>) -> Result<(), Problem> {
+    let unsafe_to_repeat = change.is_some_and(|change| {
+        change.method == ChangeMethod::Patch(PatchKind::JsonPatch)
+            && matches!(change.conditions.if_match, Some(TagList::Star))
+    });
+    if !unsafe_to_repeat {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Slug::PreconditionRequired,
+        "Nothing was changed. A JSON Patch under \"If-Match: *\" could be applied twice if it had to be repeated: \
+         send \"If-Match: <the ETag you read>\", or PUT it in a transaction.",
+    ))
+}
+
+fn write_directly(world: &mut World, command: &Command, change: &Change) -> Verdict {
+    let created = world
+        .resource(&change.target)
+        .is_none_or(|resource| resource.deleted);
+    let operation = Operation::new(vec![change.clone()]);
+    let outcome = changes::apply(world, command, &operation.changes, true)?;
+    transaction::record_direct(world, command, &operation, outcome);
+    let resource = world.resource(&change.target).cloned().ok_or_else(|| {
+        Problem::new(
+            Slug::InternalError,
+            "The write left no state behind. Nothing was stored.",
+        )
+    })?;
+    Ok(Done::Written {
+        transaction: command.id,
+        created,
+        resource,
+    })
+}
+
+/// Judges conditions against a resource as it is.
+fn judge(conditions: &Conditions, resource: Option<&Resource>) -> Judgement {
+    match resource.filter(|resource| !resource.deleted) {
+        None => conditions.judge_write(Selected::Absent),
+        Some(resource) => conditions.judge_write(Selected::Present {
+            tag: &resource.tag.entity_tag(),
+            modified: Some(resource.updated_at.unix_seconds()),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

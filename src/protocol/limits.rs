@@ -1,0 +1,67 @@
+//! Every limit of the contract, in one place, each with the reason for its value.
+//!
+//! Only numbers live here. What is done with a value past its limit (which status, which pointer) is decided where the value is
+//! parsed; this module must not know of it.
+
+/// Bytes of one request's content, unless configured otherwise (1 MiB): a document a person still reads as one thing, and small
+/// enough that hundreds of requests at once fit into a small server's memory.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// Levels of nesting of a JSON value, the outermost array or object being level 1: below the 128 at which common parsers give up,
+/// so that what is stored can be read by everyone.
+pub const JSON_DEPTH_MAX: usize = 100;
+
+/// Changes of one transaction: all of their rows are locked together, and a longer lock would be felt by everybody else.
+pub const CHANGES_MAX: usize = 1000;
+
+/// Items of one page of a list, at most: one statement's worth of rows without a noticeable pause. An `i64`, as SQL's `LIMIT` is.
+pub const LIST_LIMIT_MAX: i64 = 1000;
+
+/// Items of one page of a list when the client names no `limit`: enough for most, cheap for all. An `i64`, as SQL's `LIMIT` is.
+pub const LIST_LIMIT_DEFAULT: i64 = 100;
+
+/// Values of `key=` in one query: 100 keys of usual length stay below the 7 to 9 KB at which proxies refuse a URI.
+pub const LIST_KEYS_MAX: usize = 100;
+
+/// Seconds until an open transaction expires when the client names no `expires_in` (24 hours): a person may sleep over a decision.
+pub const EXPIRES_SECONDS_DEFAULT: i64 = 86_400;
+
+/// Seconds until an open transaction expires, at most (7 days): well within the retention, so that an expired one can still be told
+/// from one that never was.
+pub const EXPIRES_SECONDS_MAX: i64 = 604_800;
+
+/// Seconds by which the time within a client's own transaction id may be ahead of the server's clock (5 minutes): usual clock
+/// errors pass, but an id from far in the future would outlive the purge horizon.
+pub const CLIENT_ID_AHEAD_SECONDS: i64 = 300;
+
+/// Seconds for which a finished transaction is kept, unless configured otherwise (30 days): longer than any client should go on
+/// repeating a request.
+pub const RETENTION_SECONDS_DEFAULT: i64 = 30 * 86_400;
+
+/// Characters (Unicode scalar values) of a transaction's `reference`: an order number or a URI fits, and so it does into an index
+/// entry.
+pub const REFERENCE_CHARS_MAX: usize = 255;
+
+/// Bytes of a transaction's `metadata` as JSON (16 KiB): it is carried along in every answer and list, so it is for labels, not data.
+pub const METADATA_BYTES_MAX: usize = 16_384;
+
+/// Bytes of one page of a list (8 MiB): a page of documents of the greatest size must not take a gigabyte, so it ends early.
+pub const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Bytes of a media type with its parameters: RFC 6838 §4.2 allows 127 for the type and for the subtype each; it is stored with
+/// every state and sent with every answer.
+pub const MEDIA_TYPE_BYTES_MAX: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_lie_within_their_maxima() {
+        const { assert!(LIST_LIMIT_DEFAULT <= LIST_LIMIT_MAX) };
+        const { assert!(EXPIRES_SECONDS_DEFAULT <= EXPIRES_SECONDS_MAX) };
+        const { assert!(EXPIRES_SECONDS_MAX < RETENTION_SECONDS_DEFAULT) };
+        const { assert!(METADATA_BYTES_MAX < BODY_BYTES_MAX && BODY_BYTES_MAX < PAGE_BYTES_MAX) };
+        const { assert!(JSON_DEPTH_MAX < 128) };
+    }
+}

@@ -1,0 +1,383 @@
+//! What can go wrong, once: RFC 9457 problem types, their status codes, and whether to repeat.
+//!
+//! Every refusal of the server is a [`Problem`]. Status codes are given here and in `http/` only.
+
+use std::sync::Arc;
+
+use super::name::{ResourceName, TransactionId};
+use super::state::Transaction;
+use super::tag::StateTag;
+
+/// A problem type: the last segment of its URI `/problems/{slug}` (contract §8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Slug {
+    MalformedRequest,
+    NotFound,
+    MethodNotAllowed,
+    NotAcceptable,
+    TransactionFinished,
+    DuplicateReference,
+    PatchConflict,
+    TransactionCancelled,
+    TransactionExpired,
+    Gone,
+    StaleResource,
+    StaleTransaction,
+    AlreadyApplied,
+    WeakEtag,
+    ContentTooLarge,
+    UnsupportedMediaType,
+    InvalidOperation,
+    PreconditionRequired,
+    InternalError,
+    Unavailable,
+}
+
+/// What is said about a problem type: in every problem, and on its page.
+struct Description {
+    slug: &'static str,
+    status: u16,
+    title: &'static str,
+    meaning: &'static str,
+    recovery: &'static str,
+}
+
+impl Slug {
+    /// Every problem type that this release can answer with.
+    pub const ALL: [Slug; 20] = [
+        Self::MalformedRequest,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::NotAcceptable,
+        Self::TransactionFinished,
+        Self::DuplicateReference,
+        Self::PatchConflict,
+        Self::TransactionCancelled,
+        Self::TransactionExpired,
+        Self::Gone,
+        Self::StaleResource,
+        Self::StaleTransaction,
+        Self::AlreadyApplied,
+        Self::WeakEtag,
+        Self::ContentTooLarge,
+        Self::UnsupportedMediaType,
+        Self::InvalidOperation,
+        Self::PreconditionRequired,
+        Self::InternalError,
+        Self::Unavailable,
+    ];
+
+    /// The type whose page is `/problems/{slug}`.
+    pub fn parse(slug: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == slug)
+    }
+
+    /// The slug itself.
+    pub fn as_str(self) -> &'static str {
+        self.describe().slug
+    }
+
+    /// The HTTP status code it is sent with.
+    pub fn status(self) -> u16 {
+        self.describe().status
+    }
+
+    /// One line for people, the same for every occurrence (RFC 9457 §3.1.3).
+    pub fn title(self) -> &'static str {
+        self.describe().title
+    }
+
+    /// What the type means.
+    pub fn meaning(self) -> &'static str {
+        self.describe().meaning
+    }
+
+    /// How to recover.
+    pub fn recovery(self) -> &'static str {
+        self.describe().recovery
+    }
+
+    /// Whether the client may simply send the same request again.
+    pub fn repeatable(self) -> bool {
+        match self {
+            Self::InternalError | Self::Unavailable => true,
+            Self::MalformedRequest
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::NotAcceptable
+            | Self::TransactionFinished
+            | Self::DuplicateReference
+            | Self::PatchConflict
+            | Self::TransactionCancelled
+            | Self::TransactionExpired
+            | Self::Gone
+            | Self::StaleResource
+            | Self::StaleTransaction
+            | Self::AlreadyApplied
+            | Self::WeakEtag
+            | Self::ContentTooLarge
+            | Self::UnsupportedMediaType
+            | Self::InvalidOperation
+            | Self::PreconditionRequired => false,
+        }
+    }
+
+    /// Whether it is refused before any condition is looked at, though the content is at fault
+    /// (contract §3, "Order").
+    pub fn precedes_conditions(self) -> bool {
+        matches!(self, Self::ContentTooLarge | Self::UnsupportedMediaType)
+    }
+
+    fn describe(self) -> Description {
+        let (slug, status, title, meaning, recovery) = match self {
+            Self::MalformedRequest => (
+                "malformed-request",
+                400,
+                "The request cannot be read",
+                "A header, a query parameter or the content is not what HTTP, JSON or this API allow.",
+                "Mend the place that `detail` and `errors` name, then send the request again.",
+            ),
+            Self::NotFound => (
+                "not-found",
+                404,
+                "There is nothing here",
+                "No resource or transaction has this URI, or the URI has a form that none can have.",
+                "Check the URI. A resource is created by PUT with If-None-Match: *.",
+            ),
+            Self::MethodNotAllowed => (
+                "method-not-allowed",
+                405,
+                "This URI does not know that method",
+                "The method exists, but not for this URI.",
+                "Use one of the methods in the answer's Allow field.",
+            ),
+            Self::NotAcceptable => (
+                "not-acceptable",
+                406,
+                "No representation of that type",
+                "The Accept field leaves out every media type this URI can be read in.",
+                "Send Accept: application/json, or no Accept at all.",
+            ),
+            Self::TransactionFinished => (
+                "transaction-finished",
+                409,
+                "The transaction has been decided",
+                "The transaction is no longer open, and this request is not a repetition of what was done.",
+                "Read `current`: it says what was done. Create another transaction for anything else.",
+            ),
+            Self::DuplicateReference => (
+                "duplicate-reference",
+                409,
+                "The reference belongs to another transaction",
+                "A transaction of this tenant that is not open any more has the same reference.",
+                "Read the transaction in `current`, or use another reference.",
+            ),
+            Self::PatchConflict => (
+                "patch-conflict",
+                409,
+                "The patch does not fit the resource",
+                "A JSON Patch test failed, or a path leads nowhere. Nothing was changed.",
+                "Read the resource, make a patch that fits it, and send that under the new tag.",
+            ),
+            Self::TransactionCancelled => (
+                "transaction-cancelled",
+                410,
+                "The transaction was cancelled",
+                "It never happened and never will.",
+                "Create a new transaction if the change is still wanted.",
+            ),
+            Self::TransactionExpired => (
+                "transaction-expired",
+                410,
+                "The transaction expired unused",
+                "It was still open at its expires_at. It never happened and never will.",
+                "Create a new transaction if the change is still wanted.",
+            ),
+            Self::Gone => (
+                "gone",
+                410,
+                "Too old to tell",
+                "The id is from before the purge horizon; what it did, if anything, is no longer known.",
+                "Read the resources themselves. Transactions are kept for the retention that / names.",
+            ),
+            Self::StaleResource => (
+                "stale-resource",
+                412,
+                "A resource is in another state than the request expects",
+                "A condition on a resource is false. Nothing was changed; an open transaction stays open.",
+                "Read the states in `conflicts`, decide again, and send the request with the new tags.",
+            ),
+            Self::StaleTransaction => (
+                "stale-transaction",
+                412,
+                "The transaction is in another state than the request expects",
+                "The condition in the request's header is false for the transaction.",
+                "Read `current`: it is the transaction as it is now.",
+            ),
+            Self::AlreadyApplied => (
+                "already-applied",
+                412,
+                "This very operation has been applied before",
+                "The request repeats what was done, under a condition that allows no repetition.",
+                "Nothing is left to do: `current` holds the outcome.",
+            ),
+            Self::WeakEtag => (
+                "weak-etag",
+                412,
+                "If-Match holds a weak tag, which can never match",
+                "If-Match compares strongly (RFC 9110 §13.1.1). A proxy that compresses has usually weakened the tag.",
+                "Read the resource with Accept-Encoding: identity and send its strong tag.",
+            ),
+            Self::ContentTooLarge => (
+                "content-too-large",
+                413,
+                "The content is too large",
+                "The content is longer than this server takes; / names the limit.",
+                "Send less at once.",
+            ),
+            Self::UnsupportedMediaType => (
+                "unsupported-media-type",
+                415,
+                "The content has a type or coding that this URI does not take",
+                "Content-Type or Content-Encoding names something that cannot be stored here.",
+                "Send application/json, uncompressed; for PATCH one of the types in Accept-Patch.",
+            ),
+            Self::InvalidOperation => (
+                "invalid-operation",
+                422,
+                "The content is JSON, but not what this URI takes",
+                "Members are missing, unknown, or do not go together.",
+                "Mend every place in `errors`, then send the request again.",
+            ),
+            Self::PreconditionRequired => (
+                "precondition-required",
+                428,
+                "The request does not say which state it expects",
+                "Every write names the state it expects, so that nothing is overwritten unseen (RFC 6585 §3).",
+                "Add If-Match with the tag you read, If-Match: * for any state, or If-None-Match: * to create.",
+            ),
+            Self::InternalError => (
+                "internal-error",
+                500,
+                "The server failed",
+                "Something went wrong that is not the request's fault.",
+                "Send the same request again; under its condition it is applied at most once.",
+            ),
+            Self::Unavailable => (
+                "unavailable",
+                503,
+                "The server cannot do this now",
+                "It is overloaded, stopping, or has no database. Nothing was applied, or the same request will tell.",
+                "Wait as long as Retry-After says, then send the same request again.",
+            ),
+        };
+        Description {
+            slug,
+            status,
+            title,
+            meaning,
+            recovery,
+        }
+    }
+}
+
+/// One place in the content that is at fault (RFC 9457 §3, `errors`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// URI fragment form of a JSON Pointer: `#/changes/0/if_match`.
+    pub pointer: String,
+    /// What is wrong there, and what would be right.
+    pub detail: String,
+}
+
+/// One false condition on a resource, with the state that was judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// Index of the change; 0 for a direct write.
+    pub change: usize,
+    /// The resource.
+    pub target: ResourceName,
+    /// The condition as it was sent.
+    pub if_match: Option<String>,
+    /// The condition as it was sent.
+    pub if_none_match: Option<String>,
+    /// Its tag, or none where it does not exist.
+    pub current: Option<StateTag>,
+    /// Who wrote that state.
+    pub transaction: Option<TransactionId>,
+    /// The state itself, where the client asked for it.
+    pub body: Option<Arc<str>>,
+}
+
+/// One refusal, with all that its document and header fields need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Its type.
+    pub slug: Slug,
+    /// What to do next, in this very case.
+    pub detail: String,
+    /// The places at fault.
+    pub errors: Vec<FieldError>,
+    /// The false conditions.
+    pub conflicts: Vec<Conflict>,
+    /// The transaction as it is.
+    pub current: Option<Box<Transaction>>,
+    /// `Location`, where another URI is the answer.
+    pub location: Option<String>,
+    /// `Allow` or `Accept-Patch` or `Accept-Encoding`: name and value.
+    pub field: Option<(&'static str, &'static str)>,
+}
+
+impl Problem {
+    /// A problem with nothing but its detail.
+    pub fn new(slug: Slug, detail: impl Into<String>) -> Self {
+        Self {
+            slug,
+            detail: detail.into(),
+            errors: Vec::new(),
+            conflicts: Vec::new(),
+            current: None,
+            location: None,
+            field: None,
+        }
+    }
+
+    /// With the places in the content that are at fault.
+    pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    /// With the transaction as it is.
+    pub fn with_current(mut self, transaction: Transaction) -> Self {
+        self.current = Some(Box::new(transaction));
+        self
+    }
+
+    /// With the false conditions.
+    pub fn with_conflicts(mut self, conflicts: Vec<Conflict>) -> Self {
+        self.conflicts = conflicts;
+        self
+    }
+
+    /// With one more header field.
+    pub fn with_field(mut self, name: &'static str, value: &'static str) -> Self {
+        self.field = Some((name, value));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_slug_reads_back_and_has_a_page() {
+        for slug in Slug::ALL {
+            assert_eq!(Slug::parse(slug.as_str()), Some(slug));
+            assert!(!slug.meaning().is_empty() && !slug.recovery().is_empty());
+            assert_eq!(slug.repeatable(), slug.status() >= 500);
+        }
+    }
+}

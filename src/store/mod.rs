@@ -1,0 +1,14 @@
+//! Postgres: connections, statements, migrations, and the private cluster.
+//!
+//! SQL is written here and nowhere else. It knows the protocol's values, and nothing of HTTP; it decides nothing:
+//! what a command does is `protocol::decide`'s to say.
+
+pub mod error;
+pub mod lock;
+pub mod migrate;
+pub mod pool;
+pub mod postgres;
+pub mod read;
+mod rows;
+mod statement;
+pub mod write;

@@ -1,0 +1,169 @@
+//! Connections: an r2d2 pool that knows which of them are broken.
+
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+
+use super::error::StoreError;
+
+/// A connection, and whether it has failed.
+pub struct Session {
+    connection: PgConnection,
+    broken: bool,
+}
+
+/// Makes sessions for r2d2.
+#[derive(Debug)]
+pub struct SessionManager {
+    database_url: String,
+}
+
+impl r2d2::ManageConnection for SessionManager {
+    type Connection = Session;
+    type Error = ConnectionError;
+
+    fn connect(&self) -> Result<Session, ConnectionError> {
+        let connection = PgConnection::establish(&self.database_url)?;
+        Ok(Session {
+            connection,
+            broken: false,
+        })
+    }
+
+    fn is_valid(&self, session: &mut Session) -> Result<(), ConnectionError> {
+        session
+            .connection
+            .batch_execute("SELECT 1")
+            .map_err(|error| ConnectionError::BadConnection(error.to_string()))
+    }
+
+    fn has_broken(&self, session: &mut Session) -> bool {
+        session.broken || std::thread::panicking()
+    }
+}
+
+/// Logs what r2d2 meets in the background, at a level that does not drown the log while Postgres is away.
+#[derive(Debug)]
+struct PoolErrors;
+
+impl r2d2::HandleError<ConnectionError> for PoolErrors {
+    fn handle_error(&self, error: ConnectionError) {
+        tracing::debug!(error = %error, "a database connection could not be made");
+    }
+}
+
+/// A pool of sessions.
+#[derive(Clone)]
+pub struct Pool {
+    sessions: r2d2::Pool<SessionManager>,
+}
+
+impl Pool {
+    /// A pool of `size` sessions; nobody waits longer than `timeout` for one. Connects later.
+    pub fn new(database_url: &str, size: u32, timeout: Duration) -> Self {
+        let sessions = r2d2::Pool::builder()
+            .max_size(size.max(1))
+            .min_idle(Some(0))
+            .test_on_check_out(false)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .connection_timeout(timeout)
+            .error_handler(Box::new(PoolErrors))
+            .build_unchecked(SessionManager {
+                database_url: database_url.to_owned(),
+            });
+        Self { sessions }
+    }
+
+    /// Runs `work` outside a transaction. Connections found broken are replaced and `work` runs again, so it must
+    /// only read.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn read<T>(
+        &self,
+        mut work: impl FnMut(&mut PgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut attempts = self.sessions.max_size() + 1;
+        loop {
+            let mut session = self.sessions.get()?;
+            let result = work(&mut session.connection);
+            session.broken = matches!(result, Err(StoreError::Unreachable(_)));
+            attempts -= 1;
+            if !session.broken || attempts == 0 {
+                return result;
+            }
+        }
+    }
+
+    /// Runs `work` in one Postgres transaction and commits. `work` must be repeatable: it runs again where the
+    /// connection turns out to be broken before COMMIT was sent.
+    ///
+    /// This is the only place that opens a write transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::InDoubt`] where COMMIT was sent and not answered.
+    pub fn write<T>(
+        &self,
+        mut work: impl FnMut(&mut PgConnection) -> Result<Outcome<T>, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut attempts = self.sessions.max_size() + 1;
+        loop {
+            let mut session = self.sessions.get()?;
+            let result = transact(&mut session.connection, &mut work);
+            session.broken = matches!(
+                result,
+                Err(StoreError::Unreachable(_) | StoreError::InDoubt(_))
+            );
+            attempts -= 1;
+            if !matches!(result, Err(StoreError::Unreachable(_))) || attempts == 0 {
+                return result;
+            }
+        }
+    }
+}
+
+/// How a transaction ends.
+pub enum Outcome<T> {
+    /// COMMIT.
+    Commit(T),
+    /// ROLLBACK: there was nothing to be written.
+    Rollback(T),
+}
+
+fn transact<T>(
+    connection: &mut PgConnection,
+    work: &mut impl FnMut(&mut PgConnection) -> Result<Outcome<T>, StoreError>,
+) -> Result<T, StoreError> {
+    // Without a limit a lock held by a stuck session would hold up every command behind it.
+    connection.batch_execute(
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '20s'",
+    )?;
+    match work(connection) {
+        Ok(Outcome::Commit(value)) => match connection.batch_execute("COMMIT") {
+            Ok(()) => Ok(value),
+            Err(error) => Err(commit_failure(error)),
+        },
+        Ok(Outcome::Rollback(value)) => {
+            connection.batch_execute("ROLLBACK")?;
+            Ok(value)
+        }
+        Err(error) => match connection.batch_execute("ROLLBACK") {
+            Ok(()) => Err(error),
+            Err(_) => Err(StoreError::Unreachable(Some(Box::new(error)))),
+        },
+    }
+}
+
+/// A COMMIT that Postgres refused was rolled back; one that was not answered may have happened.
+fn commit_failure(error: diesel::result::Error) -> StoreError {
+    match StoreError::from(error) {
+        StoreError::Unreachable(_) => {
+            StoreError::InDoubt(diesel::result::Error::BrokenTransactionManager)
+        }
+        StoreError::Failed(error) => StoreError::InDoubt(error),
+        other => other,
+    }
+}

@@ -1,0 +1,301 @@
+//! Reads: one statement each, so that each is one snapshot; none waits behind a write.
+
+use std::marker::PhantomData;
+
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use uuid::Uuid;
+
+use super::error::StoreError;
+use super::lock::{Opened, name_of};
+use super::rows::{
+    self, ResourceColumns, ResourceRow, TransactionColumns, TransactionRow, transaction_columns,
+};
+use super::statement::statement;
+use crate::protocol::clock::Timestamp;
+use crate::protocol::name::{Collection, Key, ResourceName, Tenant, TransactionId};
+use crate::protocol::state::{Resource, State, Transaction};
+
+statement! {
+    /// The clock, the purge horizon, and the transactions with these ids.
+    ReadTransactions {
+        ids: &'a [Uuid] => Array<SqlUuid>,
+        bucket: i16 => SmallInt,
+        tenant: &'a str => Text,
+    } -> (Timestamptz, Timestamptz, Nullable<TransactionColumns>) = concat!(
+        "SELECT clock_timestamp(), t.purge_horizon, ", transaction_columns!(), " FROM tenants t LEFT JOIN transactions x ",
+        "ON x.bucket = t.bucket AND x.tenant = t.tenant AND x.id = ANY({}) WHERE t.bucket = {} AND t.tenant = {}")
+}
+
+statement! {
+    /// One resource.
+    ReadResource {
+        bucket: i16 => SmallInt,
+        tenant: &'a str => Text,
+        collection: &'a str => Text,
+        key: &'a str => Text,
+    } -> ResourceColumns =
+        "SELECT version, nonce, deleted, media_type, body, updated_at, transaction_id FROM resources \
+         WHERE bucket = {} AND tenant = {} AND collection = {} AND key = {} AND version > 0"
+}
+
+statement! {
+    /// A page of a collection, by key, of at most so many rows and (but for the first row) so many bytes.
+    ReadPage {
+        bucket: i16 => SmallInt,
+        tenant: &'a str => Text,
+        collection: &'a str => Text,
+        after: &'a str => Text,
+        from: &'a str => Text,
+        to: Option<String> => Nullable<Text>,
+        limit: i64 => BigInt,
+        bytes: i64 => BigInt,
+    } -> (BigInt, Text, Text, ResourceColumns) =
+        "SELECT found, collection, key, version, nonce, deleted, media_type, body, updated_at, transaction_id FROM ( \
+           SELECT r.*, count(*) OVER () AS found, \
+             sum(octet_length(r.body)) OVER (ORDER BY r.key) - octet_length(r.body) AS before FROM ( \
+             SELECT * FROM resources WHERE bucket = {} AND tenant = {} AND collection = {} AND NOT deleted \
+             AND key > {} AND key >= {} AND ({}::text IS NULL OR key < $6) ORDER BY key LIMIT {}) r) p \
+         WHERE before < {} ORDER BY key"
+}
+
+statement! {
+    /// Named resources, of any collections.
+    ReadNamed {
+        collections: &'a [&'a str] => Array<Text>,
+        keys: &'a [&'a str] => Array<Text>,
+        bucket: i16 => SmallInt,
+        tenant: &'a str => Text,
+    } -> (Text, Text, ResourceColumns) =
+        "SELECT r.collection, r.key, r.version, r.nonce, r.deleted, r.media_type, r.body, r.updated_at, r.transaction_id \
+         FROM (SELECT DISTINCT collection COLLATE \"C\" AS collection, key COLLATE \"C\" AS key \
+               FROM unnest({}, {}) AS u(collection, key)) u \
+         JOIN resources r ON r.collection = u.collection AND r.key = u.key AND r.bucket = {} AND r.tenant = {} \
+         WHERE NOT r.deleted ORDER BY r.collection, r.key"
+}
+
+statement! {
+    /// The collections that hold a resource: a loose scan, one index probe a collection.
+    ReadCollections {
+        bucket: i16 => SmallInt,
+        tenant: &'a str => Text,
+        after: &'a str => Text,
+        from: &'a str => Text,
+        to: Option<String> => Nullable<Text>,
+        limit: i64 => BigInt,
+    } -> Text =
+        "WITH RECURSIVE p AS (SELECT {}::smallint AS bucket, {} AS tenant, {} COLLATE \"C\" AS after, \
+           {} COLLATE \"C\" AS first, {}::text COLLATE \"C\" AS last), \
+         c AS ( \
+           (SELECT r.collection FROM p, resources r WHERE r.bucket = p.bucket AND r.tenant = p.tenant \
+            AND r.collection > p.after AND r.collection >= p.first ORDER BY r.collection LIMIT 1) \
+           UNION ALL \
+           SELECT (SELECT r.collection FROM resources r WHERE r.bucket = p.bucket AND r.tenant = p.tenant \
+                   AND r.collection > c.collection ORDER BY r.collection LIMIT 1) FROM c, p WHERE c.collection IS NOT NULL) \
+         SELECT c.collection FROM c, p WHERE c.collection IS NOT NULL AND (p.last IS NULL OR c.collection < p.last) AND EXISTS (SELECT 1 FROM resources r \
+           WHERE r.bucket = p.bucket AND r.tenant = p.tenant AND r.collection = c.collection AND NOT r.deleted) \
+         ORDER BY c.collection LIMIT {}"
+}
+
+statement! {
+    /// A page of transactions, newest first, without those that are gone.
+    ReadTransactionPage {
+        bucket: i16 => SmallInt,
+        tenant: &'a str => Text,
+        state: Option<&'a str> => Nullable<Text>,
+        reference: Option<&'a str> => Nullable<Text>,
+        after: Option<Uuid> => Nullable<SqlUuid>,
+        limit: i64 => BigInt,
+    } -> TransactionColumns = concat!(
+        "SELECT ", transaction_columns!(), " FROM transactions x WHERE x.bucket = {} AND x.tenant = {} ",
+        "AND x.state IN ('open', 'committed') AND NOT (x.state = 'open' AND x.expires_at <= clock_timestamp()) ",
+        "AND ({}::text IS NULL OR x.state = $3) AND ({}::text IS NULL OR x.reference = $4) AND ({}::uuid IS NULL OR x.id < $5) ",
+        "ORDER BY x.id DESC LIMIT {}")
+}
+
+/// The clock, the purge horizon and the transactions with these ids, without locks.
+///
+/// # Errors
+/// [`StoreError`]; `Corrupt` where the tenant has no row.
+pub fn transactions_fetch(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+    ids: &[TransactionId],
+) -> Result<Opened, StoreError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let statement = ReadTransactions {
+        ids: &ids,
+        bucket: tenant.bucket(),
+        tenant: tenant.as_str(),
+        lifetime: PhantomData,
+    };
+    super::lock::opened(statement.load(connection)?)
+}
+
+/// One resource with its body; its tombstone where it is deleted.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn resource_fetch(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+    name: &ResourceName,
+) -> Result<Option<Resource>, StoreError> {
+    let statement = ReadResource {
+        bucket: tenant.bucket(),
+        tenant: tenant.as_str(),
+        collection: name.collection.as_str(),
+        key: name.key.as_str(),
+        lifetime: PhantomData,
+    };
+    let found: Option<ResourceRow> = statement.get_result(connection).optional()?;
+    Ok(found.map(rows::resource))
+}
+
+/// Up to `limit` resources of a collection with keys after `after` that begin with `prefix`, in the order of keys,
+/// and fewer where their bodies are larger than `bytes` together.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn resource_page(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+    collection: &Collection,
+    (after, prefix): (&str, &str),
+    (limit, bytes): (usize, usize),
+) -> Result<ResourcePage, StoreError> {
+    let statement = ReadPage {
+        bucket: tenant.bucket(),
+        tenant: tenant.as_str(),
+        collection: collection.as_str(),
+        after,
+        from: prefix,
+        to: behind(prefix),
+        limit: i64::try_from(limit).unwrap_or(i64::MAX),
+        bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
+        lifetime: PhantomData,
+    };
+    let rows: Vec<(i64, String, String, ResourceRow)> = statement.load(connection)?;
+    let found = rows.first().map_or(0, |(found, ..)| *found);
+    let cut = i64::try_from(rows.len()).is_ok_and(|sent| sent < found);
+    let items = named(
+        rows.into_iter()
+            .map(|(_, collection, key, row)| (collection, key, row))
+            .collect(),
+    )?;
+    Ok(ResourcePage { items, cut })
+}
+
+/// A page of resources.
+pub struct ResourcePage {
+    /// In the order of their keys.
+    pub items: Vec<(ResourceName, Resource)>,
+    /// Whether it was cut because of its size.
+    pub cut: bool,
+}
+
+/// The first string behind all that begin with `prefix`: keys are ASCII, so its last byte plus one is a character.
+fn behind(prefix: &str) -> Option<String> {
+    let mut bytes = prefix.as_bytes().to_vec();
+    let last = bytes.last_mut()?;
+    *last = last.checked_add(1).filter(u8::is_ascii)?;
+    String::from_utf8(bytes).ok()
+}
+
+/// Those of `names` that exist, in the order of their names.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn resources_fetch(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+    names: &[(&Collection, &Key)],
+) -> Result<Vec<(ResourceName, Resource)>, StoreError> {
+    let (collections, keys): (Vec<&str>, Vec<&str>) = names
+        .iter()
+        .map(|(collection, key)| (collection.as_str(), key.as_str()))
+        .unzip();
+    let statement = ReadNamed {
+        collections: &collections,
+        keys: &keys,
+        bucket: tenant.bucket(),
+        tenant: tenant.as_str(),
+        lifetime: PhantomData,
+    };
+    named(statement.load(connection)?)
+}
+
+fn named(
+    found: Vec<(String, String, ResourceRow)>,
+) -> Result<Vec<(ResourceName, Resource)>, StoreError> {
+    found
+        .into_iter()
+        .map(|(collection, key, row)| Ok((name_of(&collection, &key)?, rows::resource(row))))
+        .collect()
+}
+
+/// Up to `limit` collections after `after` that begin with `prefix` and hold a resource.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn collection_page(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+    (after, prefix): (&str, &str),
+    limit: usize,
+) -> Result<Vec<Collection>, StoreError> {
+    let statement = ReadCollections {
+        bucket: tenant.bucket(),
+        tenant: tenant.as_str(),
+        after,
+        from: prefix,
+        to: behind(prefix),
+        limit: i64::try_from(limit).unwrap_or(i64::MAX),
+        lifetime: PhantomData,
+    };
+    let found: Vec<String> = statement.load(connection)?;
+    found
+        .iter()
+        .map(|name| {
+            Collection::parse(name).ok_or(StoreError::Corrupt(
+                "a collection's name has a form that none has",
+            ))
+        })
+        .collect()
+}
+
+/// Up to `limit` transactions older than `after`, newest first, that are in `state` and have `reference`.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn transaction_page(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+    (state, reference): (Option<State>, Option<&str>),
+    after: Option<TransactionId>,
+    limit: usize,
+) -> Result<Vec<Transaction>, StoreError> {
+    let statement = ReadTransactionPage {
+        bucket: tenant.bucket(),
+        tenant: tenant.as_str(),
+        state: state.map(State::as_str),
+        reference,
+        after: after.map(|id| id.uuid()),
+        limit: i64::try_from(limit).unwrap_or(i64::MAX),
+        lifetime: PhantomData,
+    };
+    let found: Vec<TransactionRow> = statement.load(connection)?;
+    found.into_iter().map(rows::transaction).collect()
+}
+
+/// The tenant's purge horizon.
+///
+/// # Errors
+/// [`StoreError`]; `Corrupt` where the tenant has no row.
+pub fn purge_horizon_fetch(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+) -> Result<Timestamp, StoreError> {
+    Ok(transactions_fetch(connection, tenant, &[])?.purge_horizon)
+}

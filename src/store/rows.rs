@@ -1,0 +1,114 @@
+//! Rows as diesel loads them, and their conversion into the protocol's values.
+
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::error::StoreError;
+use crate::protocol::clock::Timestamp;
+use crate::protocol::name::TransactionId;
+use crate::protocol::state::{Resource, State, Transaction};
+use crate::protocol::tag::{DocumentTag, StateTag};
+
+/// version, nonce, deleted, media_type, body, updated_at, transaction_id.
+pub(super) type ResourceColumns = (
+    BigInt,
+    BigInt,
+    Bool,
+    Text,
+    Nullable<Text>,
+    Timestamptz,
+    SqlUuid,
+);
+/// The same as Rust values.
+pub(super) type ResourceRow = (i64, i64, bool, String, Option<String>, OffsetDateTime, Uuid);
+
+/// id, state, version, nonce, created_at, expires_at, finished_at, reference, metadata, operation, digest, outcome.
+pub(super) type TransactionColumns = (
+    SqlUuid,
+    Text,
+    BigInt,
+    BigInt,
+    Timestamptz,
+    Timestamptz,
+    Nullable<Timestamptz>,
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<Binary>,
+    Nullable<Text>,
+);
+/// The same as Rust values.
+pub(super) type TransactionRow = (
+    Uuid,
+    String,
+    i64,
+    i64,
+    OffsetDateTime,
+    OffsetDateTime,
+    Option<OffsetDateTime>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<Vec<u8>>,
+    Option<String>,
+);
+
+/// The columns of [`TransactionRow`], in order.
+macro_rules! transaction_columns {
+    () => {
+        "x.id, x.state, x.version, x.nonce, x.created_at, x.expires_at, x.finished_at, x.reference, x.metadata, \
+         x.operation, x.digest, x.outcome"
+    };
+}
+pub(super) use transaction_columns;
+
+/// A head or version as the protocol sees it.
+pub(super) fn resource(row: ResourceRow) -> Resource {
+    let (version, nonce, deleted, media_type, body, updated_at, transaction) = row;
+    Resource {
+        tag: StateTag { version, nonce },
+        deleted,
+        media_type: media_type.into(),
+        body: body.map(Into::into),
+        updated_at: Timestamp::from(updated_at),
+        transaction: TransactionId::from_uuid(transaction),
+    }
+}
+
+/// A transaction as the protocol sees it.
+pub(super) fn transaction(row: TransactionRow) -> Result<Transaction, StoreError> {
+    let (
+        id,
+        state,
+        version,
+        nonce,
+        created_at,
+        expires_at,
+        finished_at,
+        reference,
+        metadata,
+        operation,
+        digest,
+        outcome,
+    ) = row;
+    let digest = match digest.map(<[u8; 32]>::try_from) {
+        None => None,
+        Some(Ok(digest)) => Some(digest),
+        Some(Err(_)) => return Err(StoreError::Corrupt("a digest is not 32 bytes long")),
+    };
+    Ok(Transaction {
+        id: TransactionId::from_uuid(id),
+        state: State::parse(&state)
+            .ok_or(StoreError::Corrupt("a transaction's state is not known"))?,
+        tag: DocumentTag { version, nonce },
+        created_at: Timestamp::from(created_at),
+        expires_at: Timestamp::from(expires_at),
+        finished_at: finished_at.map(Timestamp::from),
+        reference: reference.map(Into::into),
+        metadata: metadata.map(Into::into),
+        operation: operation.map(Into::into),
+        digest,
+        outcome: outcome.map(Into::into),
+    })
+}

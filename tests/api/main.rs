@@ -1,0 +1,17 @@
+//! The contract over real HTTP, against real Postgres.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod description;
+mod faults;
+mod input;
+mod lists;
+mod matrix;
+mod migrations;
+mod overload;
+mod races;
+mod representations;
+mod retries;
+mod transactions;

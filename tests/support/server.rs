@@ -1,0 +1,82 @@
+//! A server in this process, on a port of its own.
+
+use std::net::{SocketAddr, TcpListener};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use ifmatch::engine::{Engine, Settings};
+use ifmatch::http::{self, HttpSettings};
+
+use super::client::Client;
+use super::cluster;
+
+/// A running server; stopped when dropped.
+pub struct Server {
+    pub address: SocketAddr,
+    pub database_url: String,
+    handle: ServerHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Over a fresh database.
+    pub fn start() -> Self {
+        Self::with(|_| {}, |_| {})
+    }
+
+    /// Over a fresh database, with other settings.
+    pub fn with(engine: impl FnOnce(&mut Settings), http: impl FnOnce(&mut HttpSettings)) -> Self {
+        Self::over(&cluster::database(), engine, http)
+    }
+
+    /// Over a given database.
+    pub fn over(
+        database_url: &str,
+        engine: impl FnOnce(&mut Settings),
+        http: impl FnOnce(&mut HttpSettings),
+    ) -> Self {
+        let mut settings = Settings::new(database_url);
+        settings.readers = 2;
+        engine(&mut settings);
+        let mut http_settings = HttpSettings {
+            workers: 2,
+            shutdown_timeout: Duration::from_secs(1),
+            ..HttpSettings::default()
+        };
+        http(&mut http_settings);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let (engine, workers) = Engine::start(&settings).unwrap();
+            actix_web::rt::System::new().block_on(async move {
+                let server = http::serve(engine, http_settings, listener).unwrap();
+                sender.send(server.handle()).unwrap();
+                server.await.unwrap();
+            });
+            workers.join();
+        });
+        let handle = receiver.recv().unwrap();
+        Self {
+            address,
+            database_url: database_url.to_owned(),
+            handle,
+            thread: Some(thread),
+        }
+    }
+
+    /// A client with a connection of its own.
+    pub fn client(&self) -> Client {
+        Client::new(self.address)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.handle.stop(false));
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
