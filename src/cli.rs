@@ -59,7 +59,7 @@ struct DatabaseArguments {
     #[arg(
         long,
         env = "IFMATCH_LOG",
-        default_value = "info",
+        default_value = "info,actix_http=off,actix_server=warn",
         value_name = "FILTER"
     )]
     log: String,

@@ -80,10 +80,8 @@ pub(super) async fn read_first(
             );
             (Err(Problem::new(Slug::ContentTooLarge, detail)), rest)
         }
-        Err(error) => {
-            let detail = format!(
-                "The content broke off: {error}. Nothing was changed; send the request again."
-            );
+        Err(_) => {
+            let detail = "The content broke off, or its chunks are malformed (RFC 9112 §7.1). Nothing was changed; send the request again.";
             let problem = Problem::new(Slug::MalformedRequest, detail);
             let response = problems::response(request.request(), &problem);
             return Ok(closing(request.into_response(response)));

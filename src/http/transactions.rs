@@ -36,8 +36,10 @@ fn is_plain_json(media: &ContentType) -> bool {
 pub(super) async fn create_transaction(call: Call) -> Result<HttpResponse, Problem> {
     Query::of(&call, &[])?;
     let new = match call.is_empty() {
-        true => operation::parse_post(&[])?,
-        false => operation::parse_post(&call.content(&TAKES)?.1)?,
+        true => operation::parse_post(&[]),
+        false => call
+            .content(&TAKES)
+            .and_then(|(_, bytes)| operation::parse_post(&bytes)),
     };
     let verdict = call
         .engine
@@ -133,7 +135,10 @@ fn answer(call: &Call, verdict: Verdict) -> Result<HttpResponse, Problem> {
             located(HttpResponse::Created(), transaction.id),
             tagged(transaction),
         ),
-        Done::Shared(transaction) => (HttpResponse::Ok(), tagged(transaction)),
+        Done::Shared(transaction) => (
+            located(HttpResponse::Ok(), transaction.id),
+            tagged(transaction),
+        ),
         Done::Named(transaction) => (
             located(HttpResponse::Created(), transaction.id),
             untagged(call, transaction),

@@ -42,7 +42,7 @@ pub enum Action {
         content: Result<Change, Problem>,
     },
     /// `POST /transactions`.
-    Create(NewTransaction),
+    Create(Result<NewTransaction, Problem>),
     /// `PUT /transactions/{id}`, in both forms.
     Put(Result<PutContent, Problem>),
     /// `PATCH /transactions/{id}` with a new `expires_in`, in seconds.
@@ -120,7 +120,7 @@ impl Command {
             Action::Write { content, .. } => content.is_err(),
             Action::Put(content) => content.is_err(),
             Action::Renew(content) => content.is_err(),
-            Action::Create(_) => return self.conditions.is_err(),
+            Action::Create(new) => return new.is_err() || self.conditions.is_err(),
             Action::Cancel => false,
         };
         let unconditional = match &self.conditions {
@@ -175,7 +175,7 @@ impl Command {
     /// The reference that it wants to take, if any.
     pub fn reference(&self) -> Option<&Arc<str>> {
         match &self.action {
-            Action::Create(new) => new.reference.as_ref(),
+            Action::Create(Ok(new)) => new.reference.as_ref(),
             Action::Put(Ok(content)) => content.new.reference.as_ref(),
             _ => None,
         }

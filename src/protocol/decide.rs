@@ -69,15 +69,15 @@ fn required(
         return Ok(conditions);
     }
     let create = if method == ChangeMethod::Put {
-        ", or \"If-None-Match: *\" to create it only if it does not exist"
+        ", or If-None-Match: * to create it only if it does not exist"
     } else {
         ""
     };
     Err(Problem::new(
         Slug::PreconditionRequired,
         format!(
-            "Nothing was changed. Add the header line \"If-Match: <the ETag you read>\" to change that very state, \
-             \"If-Match: *\" to change whatever is there{create}."
+            "Nothing was changed. Add the header line If-Match: <the ETag you read> to change that very state, \
+             If-Match: * to change whatever is there{create}."
         ),
     ))
 }
@@ -103,8 +103,8 @@ fn refuse_unsafe_to_repeat(change: Option<&Change>) -> Result<(), Problem> {
     }
     Err(Problem::new(
         Slug::PreconditionRequired,
-        "Nothing was changed. A JSON Patch under \"If-Match: *\" could be applied twice if it had to be repeated: \
-         send \"If-Match: <the ETag you read>\", or PUT it in a transaction.",
+        "Nothing was changed. A JSON Patch under If-Match: * could be applied twice if it had to be repeated: \
+         send If-Match: <the ETag you read>, or PUT it in a transaction.",
     ))
 }
 

@@ -97,8 +97,8 @@ statement! {
     } -> (BigInt, ResourceColumns) =
         "SELECT u.position, r.version, r.nonce, r.deleted, r.media_type, CASE WHEN u.body THEN r.body END, r.updated_at, \
          r.transaction_id FROM unnest({}, {}, {}) WITH ORDINALITY AS u(collection, key, body, position) \
-         JOIN resources r ON r.collection = u.collection AND r.key = u.key AND r.bucket = {} AND r.tenant = {} \
-         WHERE r.version > 0"
+         CROSS JOIN LATERAL (SELECT * FROM resources h WHERE h.collection = u.collection AND h.key = u.key \
+           AND h.bucket = {} AND h.tenant = {} LIMIT 1) r WHERE r.version > 0"
 }
 
 /// How one name is used by a batch: the strongest of all its commands' uses.

@@ -71,8 +71,8 @@ statement! {
         "SELECT r.collection, r.key, r.version, r.nonce, r.deleted, r.media_type, r.body, r.updated_at, r.transaction_id \
          FROM (SELECT DISTINCT collection COLLATE \"C\" AS collection, key COLLATE \"C\" AS key \
                FROM unnest({}, {}) AS u(collection, key)) u \
-         JOIN resources r ON r.collection = u.collection AND r.key = u.key AND r.bucket = {} AND r.tenant = {} \
-         WHERE NOT r.deleted ORDER BY r.collection, r.key"
+         CROSS JOIN LATERAL (SELECT * FROM resources h WHERE h.collection = u.collection AND h.key = u.key \
+           AND h.bucket = {} AND h.tenant = {} LIMIT 1) r WHERE NOT r.deleted ORDER BY r.collection, r.key"
 }
 
 statement! {

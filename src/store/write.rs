@@ -25,6 +25,8 @@ use crate::protocol::world::World;
 statement! {
     /// Brings heads to their newest state; their rows are there and locked.
     UpdateHeads {
+        buckets: Vec<i16> => Array<SmallInt>,
+        tenants: Vec<&'a str> => Array<Text>,
         collections: Vec<&'a str> => Array<Text>,
         keys: Vec<&'a str> => Array<Text>,
         versions: Vec<i64> => Array<BigInt>,
@@ -34,26 +36,24 @@ statement! {
         bodies: Vec<Option<&'a str>> => Array<Nullable<Text>>,
         times: Vec<OffsetDateTime> => Array<Timestamptz>,
         transactions: Vec<Uuid> => Array<SqlUuid>,
-        bucket: i16 => SmallInt,
-        tenant: &'a str => Text,
     } -> () =
         "UPDATE resources r SET version = u.version, nonce = u.nonce, deleted = u.deleted, media_type = u.media_type, \
          body = u.body, updated_at = u.updated_at, transaction_id = u.transaction_id \
-         FROM unnest({}, {}, {}, {}, {}, {}, {}, {}, {}) AS u(collection, key, version, nonce, deleted, media_type, body, \
+         FROM unnest({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}) AS u(bucket, tenant, collection, key, version, nonce, deleted, media_type, body, \
          updated_at, transaction_id) \
-         WHERE r.bucket = {} AND r.tenant = {} AND r.collection = u.collection AND r.key = u.key"
+         WHERE r.bucket = u.bucket AND r.tenant = u.tenant AND r.collection = u.collection AND r.key = u.key"
 }
 
 statement! {
     /// Removes the names that were only locked.
     DeletePlaceholders {
+        buckets: Vec<i16> => Array<SmallInt>,
+        tenants: Vec<&'a str> => Array<Text>,
         collections: Vec<&'a str> => Array<Text>,
         keys: Vec<&'a str> => Array<Text>,
-        bucket: i16 => SmallInt,
-        tenant: &'a str => Text,
     } -> () =
-        "DELETE FROM resources r USING unnest({}, {}) AS u(collection, key) \
-         WHERE r.bucket = {} AND r.tenant = {} AND r.collection = u.collection AND r.key = u.key AND r.version = 0"
+        "DELETE FROM resources r USING unnest({}, {}, {}, {}) AS u(bucket, tenant, collection, key) \
+         WHERE r.bucket = u.bucket AND r.tenant = u.tenant AND r.collection = u.collection AND r.key = u.key AND r.version = 0"
 }
 
 /// The insert of transactions that both statements below end in; `n` is their one row of the bucket.
@@ -184,10 +184,10 @@ pub fn world_write_in_txn(
             .map(|name| (name.collection.as_str(), name.key.as_str()))
             .unzip();
         DeletePlaceholders {
+            buckets: repeat_n(tenant.bucket(), unused.len()).collect(),
+            tenants: repeat_n(tenant.as_str(), unused.len()).collect(),
             collections,
             keys,
-            bucket: tenant.bucket(),
-            tenant: tenant.as_str(),
             lifetime: PhantomData,
         }
         .execute(connection)?;
@@ -210,6 +210,8 @@ fn heads_write_in_txn(
         return Ok(());
     }
     let statement = UpdateHeads {
+        buckets: repeat_n(tenant.bucket(), heads.len()).collect(),
+        tenants: repeat_n(tenant.as_str(), heads.len()).collect(),
         collections: heads
             .iter()
             .map(|(name, _)| name.collection.as_str())
@@ -228,8 +230,6 @@ fn heads_write_in_txn(
             .iter()
             .map(|(_, head)| head.transaction.uuid())
             .collect(),
-        bucket: tenant.bucket(),
-        tenant: tenant.as_str(),
         lifetime: PhantomData,
     };
     expect_rows(statement.execute(connection)?, heads.len())

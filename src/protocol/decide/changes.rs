@@ -120,7 +120,7 @@ fn judge_all(
         Slug::StaleResource,
         format!(
             "Nothing was changed, and nothing recorded. {}{more} Decide again from these states, then PUT to this URI \
-             again with the header line \"{transaction_tag}\".",
+             again with the header line {transaction_tag}",
             lines.join(" ")
         ),
     )
@@ -187,25 +187,25 @@ fn stale_direct(judgement: Judgement, method: ChangeMethod, conflict: Conflict) 
             Slug::WeakEtag,
             format!(
                 "Nothing was changed. A weak tag never matches in If-Match. {target} is at {tag}; if that is the state \
-                 you decided on, send \"If-Match: {tag}\"."
+                 you decided on, send If-Match: {tag}"
             ),
         ),
         (Judgement::IfMatchFalse { weak: true }, None) => (
             Slug::WeakEtag,
             format!(
-                "Nothing was changed. A weak tag never matches in If-Match, and {target} does not exist; to create it send \"If-None-Match: *\"."
+                "Nothing was changed. A weak tag never matches in If-Match, and {target} does not exist; to create it send If-None-Match: *"
             ),
         ),
         (_, Some(tag)) => (
             Slug::StaleResource,
             format!(
-                "Nothing was changed. {target} is at {tag}. Decide again from that state, then {method} with the header line \"If-Match: {tag}\"."
+                "Nothing was changed. {target} is at {tag}. Decide again from that state, then {method} with the header line If-Match: {tag}"
             ),
         ),
         (_, None) => (
             Slug::StaleResource,
             format!(
-                "Nothing was changed. {target} does not exist. To create it, PUT with the header line \"If-None-Match: *\"."
+                "Nothing was changed. {target} does not exist. To create it, PUT with the header line If-None-Match: *"
             ),
         ),
     };
@@ -256,7 +256,7 @@ fn new_bodies(
     Err(Problem::new(
         Slug::PatchConflict,
         "Nothing was changed. The patch does not fit the state that it was applied to; read the resource, make a patch \
-         that fits, and send it with the header line \"If-Match: <its ETag>\".",
+         that fits, and send it with the header line If-Match: <its ETag>",
     )
     .with_errors(errors))
 }

@@ -103,7 +103,7 @@ fn open(world: &mut World, number: u128) -> Transaction {
         &command(
             number,
             conditions(&[], &[]),
-            Action::Create(Default::default()),
+            Action::Create(Ok(Default::default())),
         ),
     )
     .unwrap()
@@ -417,7 +417,11 @@ fn a_reference_is_shared_while_open_and_free_after_expiry() {
         ..Default::default()
     };
     let create = |number, reference: &str| {
-        command(number, conditions(&[], &[]), Action::Create(new(reference)))
+        command(
+            number,
+            conditions(&[], &[]),
+            Action::Create(Ok(new(reference))),
+        )
     };
     assert!(matches!(
         decide(&mut world, &create(1, "r")).unwrap(),

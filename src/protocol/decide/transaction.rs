@@ -18,7 +18,12 @@ use crate::protocol::tag::DocumentTag;
 use crate::protocol::world::World;
 
 /// `POST /transactions`.
-pub(super) fn create(world: &mut World, command: &Command, new: &NewTransaction) -> Verdict {
+pub(super) fn create(
+    world: &mut World,
+    command: &Command,
+    content: &Result<NewTransaction, Problem>,
+) -> Verdict {
+    judge_content_first(content)?;
     let list = EntityTag::weak("list");
     match parsed(&command.conditions)?.judge_write(Selected::Present {
         tag: &list,
@@ -31,6 +36,7 @@ pub(super) fn create(world: &mut World, command: &Command, new: &NewTransaction)
             return Err(Problem::new(Slug::StaleResource, detail));
         }
     }
+    let new = judge_content_last(content)?;
     if let Some(holder) = holder(world, new) {
         if holder.state_at(world.now) == State::Open {
             return Ok(Done::Shared(holder.clone()));
@@ -242,10 +248,12 @@ fn finished(
             transaction.tag
         )
     };
-    let judgement = judgement(conditions, transaction);
-    if judgement == Judgement::IfNoneMatchFalse
-        || matches!(conditions.if_none_match, Some(TagList::Star))
-    {
+    // By itself: a false If-Match, which a replay may disregard, would hide it.
+    let none_match = Conditions {
+        if_none_match: conditions.if_none_match.clone(),
+        ..Conditions::default()
+    };
+    if judgement(&none_match, transaction) == Judgement::IfNoneMatchFalse {
         if same {
             return problem(Slug::AlreadyApplied, applied());
         }
@@ -257,7 +265,7 @@ fn finished(
     if !if_match.has_strong_or_star() {
         return Err(weak(transaction));
     }
-    let holds = judgement == Judgement::Holds;
+    let holds = judgement(conditions, transaction) == Judgement::Holds;
     match (same, command.strict, holds) {
         (true, false, _) => Ok(Done::Replayed(transaction.clone())),
         (true, true, false) => problem(Slug::AlreadyApplied, applied()),
@@ -360,8 +368,8 @@ fn required(command: &Command) -> Result<&Conditions, Problem> {
     }
     Err(Problem::new(
         Slug::PreconditionRequired,
-        "Nothing was changed. Add the header line \"If-Match: <ETag of the transaction>\", as POST and GET gave it, or \
-         \"If-Match: *\"; a PUT that creates the transaction sends \"If-None-Match: *\".",
+        "Nothing was changed. Add the header line If-Match: <ETag of the transaction>, as POST and GET gave it, or \
+         If-Match: *; a PUT that creates the transaction sends If-None-Match: *",
     ))
 }
 
@@ -382,7 +390,7 @@ fn judge(conditions: &Conditions, transaction: &Transaction) -> Result<(), Probl
 
 fn weak(transaction: &Transaction) -> Problem {
     let detail = format!(
-        "Nothing was changed. A weak tag never matches in If-Match. Send the header line \"If-Match: {}\".",
+        "Nothing was changed. A weak tag never matches in If-Match. Send the header line If-Match: {}",
         transaction.tag
     );
     Problem::new(Slug::WeakEtag, detail).with_current(transaction.clone())
@@ -400,14 +408,14 @@ fn unknown_id(conditions: &Conditions) -> Problem {
         Slug::StaleTransaction
     };
     let detail = "Nothing was changed. There is no transaction with this id: POST /transactions creates one, or send a UUIDv7 of \
-                  your own with the header line \"If-None-Match: *\" alone.";
+                  your own with the header line If-None-Match: * alone.";
     Problem::new(slug, detail)
 }
 
 fn stale(transaction: &Transaction, conditions: &Conditions) -> Problem {
     let next = match transaction.state {
         State::Open => format!(
-            "To go on with it, send the header line \"If-Match: {}\".",
+            "To go on with it, send the header line If-Match: {}",
             transaction.tag
         ),
         _ => "It is decided: read current for what was done.".to_owned(),
