@@ -1,7 +1,7 @@
 //! Patches of JSON documents: merge patches (RFC 7396) and JSON Patch (RFC 6902), from text to text.
 //!
 //! What a patch does not touch keeps its spelling and its place: values are moved about as slices of their source in
-//! [`tree`], never converted, and removing a member leaves the order of the others alone (the `json-patch` crate swaps the
+//! `tree`, never converted, and removing a member leaves the order of the others alone (the `json-patch` crate swaps the
 //! last one in). A patch is applied as a whole or not at all, and its work is bounded while it runs: `copy` can double a
 //! document with each operation.
 //!
