@@ -68,8 +68,11 @@ fn attempt_repeatedly(
             pool.write(|connection| run_in_txn(connection, commands, body_bytes_max, &mut written));
         match result {
             Err(StoreError::InDoubt(error)) => {
-                if settle(pool, &written, StoreError::InDoubt(error))? {
-                    return Ok(written.verdicts);
+                let doubt = StoreError::InDoubt(error);
+                match settle(pool, &written, &doubt) {
+                    Some(true) => return Ok(written.verdicts),
+                    Some(false) if attempt < ATTEMPTS_MAX => {}
+                    Some(false) | None => return Err(doubt),
                 }
             }
             Err(error) if error.is_transient() && attempt < ATTEMPTS_MAX => {
@@ -216,13 +219,13 @@ fn lock_all(
 
 /// Finds out whether a COMMIT that was not acknowledged has happened.
 ///
-/// The nonce of any transaction of the batch tells for all: they were one Postgres transaction.
-fn settle(pool: &Pool, written: &Written, doubt: StoreError) -> Result<bool, StoreError> {
+/// `None` where it could not be found out in time. The nonce of any transaction of the batch tells for all: they were one Postgres transaction.
+fn settle(pool: &Pool, written: &Written, doubt: &StoreError) -> Option<bool> {
     let Some((tenant, transaction)) = &written.proof else {
-        return Ok(true);
+        return Some(true);
     };
     tracing::warn!(
-        error = &doubt as &dyn std::error::Error,
+        error = doubt as &dyn std::error::Error,
         "a COMMIT was not acknowledged; asking what became of it"
     );
     let deadline = Instant::now() + SETTLE_TIME;
@@ -233,14 +236,14 @@ fn settle(pool: &Pool, written: &Written, doubt: StoreError) -> Result<bool, Sto
         match probe {
             Ok(committed) => {
                 tracing::info!(committed, "the COMMIT in doubt is settled");
-                return Ok(committed);
+                return Some(committed);
             }
             Err(error) if Instant::now() >= deadline => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
                     "the COMMIT in doubt could not be settled in time"
                 );
-                return Err(doubt);
+                return None;
             }
             Err(_) => thread::sleep(Duration::from_millis(50)),
         }

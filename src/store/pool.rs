@@ -148,7 +148,11 @@ fn transact<T>(
     match work(connection) {
         Ok(Outcome::Commit(value)) => match connection.batch_execute("COMMIT") {
             Ok(()) => Ok(value),
-            Err(error) => Err(commit_failure(error)),
+            // Who still answers has refused the COMMIT, and nothing was stored; who does not may have committed.
+            Err(error) => Err(match connection.batch_execute("ROLLBACK") {
+                Ok(()) => StoreError::from(error),
+                Err(_) => StoreError::InDoubt(error),
+            }),
         },
         Ok(Outcome::Rollback(value)) => {
             connection.batch_execute("ROLLBACK")?;
@@ -158,16 +162,5 @@ fn transact<T>(
             Ok(()) => Err(error),
             Err(_) => Err(StoreError::Unreachable(Some(Box::new(error)))),
         },
-    }
-}
-
-/// A COMMIT that Postgres refused was rolled back; one that was not answered may have happened.
-fn commit_failure(error: diesel::result::Error) -> StoreError {
-    match StoreError::from(error) {
-        StoreError::Unreachable(_) => {
-            StoreError::InDoubt(diesel::result::Error::BrokenTransactionManager)
-        }
-        StoreError::Failed(error) => StoreError::InDoubt(error),
-        other => other,
     }
 }

@@ -1,0 +1,222 @@
+//! The documents of `POST`, `PUT` and `PATCH` on transactions: their members, and every fault with its pointer.
+
+use super::change;
+use crate::protocol::command::{NewTransaction, Operation, PutContent};
+use crate::protocol::json::{self, Json, Kind};
+use crate::protocol::limits;
+use crate::protocol::problem::{FieldError, Problem, Slug};
+
+/// Gathers faults, so that a client can mend them all at once.
+#[derive(Default)]
+pub(super) struct Faults {
+    pub(super) invalid: Vec<FieldError>,
+    pub(super) unconditional: Vec<FieldError>,
+}
+
+impl Faults {
+    pub(super) fn add(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
+        self.invalid.push(FieldError {
+            pointer: pointer.into(),
+            detail: detail.into(),
+        });
+    }
+
+    fn into_result(self) -> Result<(), Problem> {
+        if !self.invalid.is_empty() {
+            let detail =
+                "Nothing was changed. Mend every place in errors, then send the request again.";
+            return Err(Problem::new(Slug::InvalidOperation, detail).with_errors(self.invalid));
+        }
+        if !self.unconditional.is_empty() {
+            let detail = "Nothing was changed. Every change names the state it expects: add \"if_match\": \"<tag>\" \
+                          with the tag you read, \"if_match\": \"*\" for any state, or for PUT and GET \
+                          \"if_none_match\": \"*\" if it must not exist.";
+            return Err(
+                Problem::new(Slug::PreconditionRequired, detail).with_errors(self.unconditional)
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Turns a fault of the JSON reader into its problem.
+pub fn malformed(fault: json::JsonFault) -> Problem {
+    let detail = format!(
+        "The content is not JSON that can be stored unambiguously: {}",
+        fault.detail
+    );
+    let error = FieldError {
+        pointer: fault.pointer,
+        detail: fault.detail,
+    };
+    Problem::new(Slug::MalformedRequest, detail).with_errors(vec![error])
+}
+
+/// Reads the content of `POST /transactions`; none, `null` and `{}` are the same.
+///
+/// # Errors
+/// `malformed-request` where it is not JSON, `invalid-operation` where a member is not known or not
+/// of its type, `precondition-required` for `changes` (contract §5).
+pub fn parse_post(content: &[u8]) -> Result<NewTransaction, Problem> {
+    if content.is_empty() {
+        return Ok(NewTransaction::default());
+    }
+    let document = json::parse_operation(content).map_err(malformed)?;
+    let members = match &document.kind {
+        Kind::Null => return Ok(NewTransaction::default()),
+        Kind::Object(members) => members,
+        _ => return Err(not_an_object("#")),
+    };
+    let mut faults = Faults::default();
+    let mut new = NewTransaction::default();
+    for (name, value) in members {
+        match name.as_ref() {
+            "changes" => {
+                let detail = "POST creates the context; PUT the changes to its Location under If-Match with its ETag.";
+                let error = FieldError {
+                    pointer: "#/changes".into(),
+                    detail: detail.into(),
+                };
+                return Err(
+                    Problem::new(Slug::PreconditionRequired, detail).with_errors(vec![error])
+                );
+            }
+            name if new_member(name, value, &mut new, &mut faults) => {}
+            name => faults.add(
+                pointer(name),
+                "No such member; a new transaction takes expires_in, reference and metadata.",
+            ),
+        }
+    }
+    faults.into_result()?;
+    Ok(new)
+}
+
+/// Reads the content of `PUT /transactions/{id}`; `naming` where it is sent with `If-None-Match: *`.
+///
+/// # Errors
+/// As [`parse_post`]; every fault of every change is listed.
+pub fn parse_put(content: &[u8], naming: bool) -> Result<PutContent, Problem> {
+    let document = json::parse_operation(content).map_err(malformed)?;
+    let Kind::Object(members) = &document.kind else {
+        return Err(not_an_object("#"));
+    };
+    let mut faults = Faults::default();
+    let mut new = NewTransaction::default();
+    let mut cancel = false;
+    let mut changes = None;
+    for (name, value) in members {
+        match name.as_ref() {
+            "id" | "etag" | "created_at" | "expires_at" | "finished_at" | "outcome" | "links" => {}
+            "state" => cancel = wanted_state(value, naming, &mut faults),
+            "changes" => changes = Some(change::parse_changes(value, &mut faults)),
+            "expires_in" if !naming => faults.add(
+                "#/expires_in",
+                "Only a PUT with If-None-Match: * takes it; renew with PATCH.",
+            ),
+            name if new_member(name, value, &mut new, &mut faults) => {}
+            name => faults.add(pointer(name), "No such member."),
+        }
+    }
+    match (&changes, cancel) {
+        (Some(_), true) => faults.add(
+            "#/changes",
+            "A transaction that is created cancelled has no changes.",
+        ),
+        (None, false) => faults.add(
+            "#/changes",
+            "Say what is to be changed: an array of 1 to 1000 changes.",
+        ),
+        _ => {}
+    }
+    faults.into_result()?;
+    let operation = changes.filter(|_| !cancel).map(Operation::new);
+    Ok(PutContent { operation, new })
+}
+
+/// Reads the content of `PATCH /transactions/{id}`: the new `expires_in`, in seconds.
+///
+/// # Errors
+/// As [`parse_post`].
+pub fn parse_renewal(content: &[u8]) -> Result<i64, Problem> {
+    let document = json::parse_operation(content).map_err(malformed)?;
+    let Kind::Object(members) = &document.kind else {
+        return Err(not_an_object("#"));
+    };
+    let mut faults = Faults::default();
+    let mut new = NewTransaction::default();
+    for (name, value) in members {
+        if name != "expires_in" || !new_member(name, value, &mut new, &mut faults) {
+            faults.add(pointer(name), "Only expires_in can be patched.");
+        }
+    }
+    if members.is_empty() {
+        faults.add(
+            "#/expires_in",
+            "Say for how many seconds from now it stays open.",
+        );
+    }
+    faults.into_result()?;
+    Ok(new.expires_in.unwrap_or(limits::EXPIRES_SECONDS_DEFAULT))
+}
+
+fn not_an_object(pointer: &str) -> Problem {
+    let detail = "The content must be a JSON object.";
+    let error = FieldError {
+        pointer: pointer.into(),
+        detail: detail.into(),
+    };
+    Problem::new(Slug::InvalidOperation, detail).with_errors(vec![error])
+}
+
+/// `#/name`, with the name escaped as RFC 6901 §6 asks for.
+pub(super) fn pointer(name: &str) -> String {
+    let mut pointer = String::from("#");
+    json::push_pointer_segment(&mut pointer, name);
+    pointer
+}
+
+fn wanted_state(value: &Json<'_>, naming: bool, faults: &mut Faults) -> bool {
+    match value.as_str() {
+        Some("committed") => false,
+        Some("cancelled") if naming => true,
+        Some("cancelled") => {
+            faults.add("#/state", "To cancel this transaction, DELETE it; only a PUT with If-None-Match: * may create one cancelled.");
+            false
+        }
+        _ => {
+            faults.add("#/state", "Leave it out, or send \"committed\".");
+            false
+        }
+    }
+}
+
+/// Reads one of the members that a new transaction takes; false where the name is none of them.
+fn new_member(name: &str, value: &Json<'_>, new: &mut NewTransaction, faults: &mut Faults) -> bool {
+    match name {
+        "expires_in" => match value.as_integer() {
+            Some(seconds) if (1..=limits::EXPIRES_SECONDS_MAX).contains(&seconds) => {
+                new.expires_in = Some(seconds)
+            }
+            _ => faults.add(
+                "#/expires_in",
+                "A whole number of seconds from 1 to 604800 (7 days).",
+            ),
+        },
+        "reference" => match value.as_str() {
+            Some(text) if (1..=limits::REFERENCE_CHARS_MAX).contains(&text.chars().count()) => {
+                new.reference = Some(text.into());
+            }
+            _ => faults.add("#/reference", "A string of 1 to 255 characters."),
+        },
+        "metadata" => {
+            if value.as_object().is_none() || value.text.len() > limits::METADATA_BYTES_MAX {
+                faults.add("#/metadata", "A JSON object of at most 16384 bytes.");
+            } else {
+                new.metadata = Some(value.text.into());
+            }
+        }
+        _ => return false,
+    }
+    true
+}
