@@ -1,1 +1,9 @@
-//! To be written.
+//! The way to Postgres breaks at every message: clients are told the truth, and nothing is applied twice.
+
+mod proxy;
+mod scene;
+
+mod away;
+mod commits;
+mod messages;
+mod sessions;

@@ -248,3 +248,27 @@ impl Response {
         self
     }
 }
+
+/// What most tests begin with.
+impl Client {
+    /// Creates a resource; its tag.
+    #[track_caller]
+    pub fn put_new(&mut self, path: &str, body: &str) -> String {
+        self.send("PUT", path, &[("if-none-match", "*")], Some(body))
+            .expect(201)
+            .etag()
+    }
+
+    /// Opens a transaction; its URI and its tag.
+    #[track_caller]
+    pub fn open_transaction(&mut self) -> (String, String) {
+        let opened = self.send("POST", "/transactions", &[], None).expect(201);
+        (opened.location(), opened.etag())
+    }
+
+    /// Applies changes, a JSON array, to a transaction under `If-Match`.
+    pub fn apply(&mut self, transaction: &str, tag: &str, changes: &str) -> Response {
+        let body = format!("{{\"changes\": {changes}}}");
+        self.send("PUT", transaction, &[("if-match", tag)], Some(&body))
+    }
+}

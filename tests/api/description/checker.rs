@@ -1,0 +1,138 @@
+//! Whether an answer is one that the file declares: status, header fields, content.
+
+use serde_json::{Value, json};
+
+use crate::support::client::Response;
+
+/// Fields that HTTP itself adds.
+const TRANSPORT: &[&str] = &[
+    "content-type",
+    "content-length",
+    "date",
+    "connection",
+    "transfer-encoding",
+];
+
+/// The file.
+pub(super) fn description() -> Value {
+    serde_json::from_str(ifmatch::http::openapi_json()).unwrap()
+}
+
+/// What a value is or refers to.
+pub(super) fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    match value.get("$ref").and_then(Value::as_str) {
+        Some(reference) => document
+            .pointer(reference.trim_start_matches('#'))
+            .unwrap_or_else(|| panic!("{reference} leads nowhere")),
+        None => value,
+    }
+}
+
+/// A schema of 3.0 as JSON Schema, with the components that it may refer to.
+pub(super) fn faults(document: &Value, schema: &Value, instance: &Value) -> Vec<String> {
+    let mut whole = schema.clone();
+    whole["components"] = document["components"].clone();
+    nullable(&mut whole);
+    let validator = jsonschema::draft202012::new(&whole).unwrap();
+    validator
+        .iter_errors(instance)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect()
+}
+
+/// `nullable: true` is 3.0's way to say `"type": [..., "null"]`.
+fn nullable(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            if members.get("nullable") == Some(&json!(true)) {
+                let kind = members["type"].clone();
+                members.insert("type".into(), json!([kind, "null"]));
+            }
+            members.values_mut().for_each(nullable);
+        }
+        Value::Array(items) => items.iter_mut().for_each(nullable),
+        _ => {}
+    }
+}
+
+/// Checks an answer to an operation; which of its declared answers it is.
+#[track_caller]
+pub(super) fn check(
+    document: &Value,
+    template: &str,
+    method: &str,
+    response: &Response,
+) -> (String, String) {
+    let operation = &document["paths"][template][method.to_lowercase()];
+    let id = operation["operationId"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{method} {template} is not described"));
+    let exact = response.status.to_string();
+    let class = format!("{}XX", response.status / 100);
+    let responses = operation["responses"].as_object().unwrap();
+    let key = [exact, class]
+        .into_iter()
+        .find(|key| responses.contains_key(key));
+    let key = key.unwrap_or_else(|| {
+        panic!(
+            "{id} does not declare {}: {}",
+            response.status,
+            response.text()
+        )
+    });
+    let declared = resolved(document, &responses[&key]);
+    let names: Vec<String> = declared["headers"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(|name| name.to_lowercase())
+        .collect();
+    for (name, value) in &response.headers {
+        let known = TRANSPORT.contains(&name.as_str()) || names.contains(name);
+        assert!(known, "{id} {key} does not declare {name}: {value}");
+    }
+    if response.status >= 400 && !response.body.is_empty() {
+        let slug = response.slug();
+        let told = operation["description"]
+            .as_str()
+            .unwrap()
+            .contains(&format!("| {} | `{slug}` |", response.status));
+        assert!(told, "{id} does not tell of {slug}");
+    }
+    check_content(
+        document,
+        declared,
+        response,
+        &format!("{method} {template} {key}"),
+    );
+    (id.to_owned(), key)
+}
+
+#[track_caller]
+fn check_content(document: &Value, declared: &Value, response: &Response, place: &str) {
+    let head = place.starts_with("HEAD");
+    let Some(content) = declared
+        .get("content")
+        .filter(|_| !head && response.status != 304)
+    else {
+        assert!(
+            response.body.is_empty(),
+            "{place} declares no content: {}",
+            response.text()
+        );
+        return;
+    };
+    let media_type = response.header("content-type").unwrap();
+    let media_type = media_type.split(';').next().unwrap();
+    let declared = content
+        .get(media_type)
+        .unwrap_or_else(|| panic!("{place} does not declare {media_type}"));
+    if media_type.ends_with("json") {
+        let faults = faults(document, &declared["schema"], &response.json());
+        assert!(
+            faults.is_empty(),
+            "{place}: {faults:?}\n{}",
+            response.text()
+        );
+    }
+}
