@@ -1,6 +1,6 @@
 //! A plain HTTP/1.1 client on one keep-alive connection: what it sends and what it sees are bytes.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Conditions: the grammar of lists, and the order of judgement.
+
 #![allow(clippy::unwrap_used)]
 use super::*;
 use proptest::prelude::*;

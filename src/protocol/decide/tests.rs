@@ -1,3 +1,5 @@
+//! The decisions, one by one, on states made by hand: which refusal comes first, and what a success writes.
+
 use std::sync::Arc;
 
 use super::*;

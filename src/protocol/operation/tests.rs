@@ -1,7 +1,11 @@
+//! Operations as clients write them: equal ones, faulty ones, and anything at all.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::protocol::command::PutContent;
+use crate::protocol::problem::Slug;
 
 #[track_caller]
 fn operation(content: &str) -> Operation {
