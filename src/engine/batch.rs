@@ -4,7 +4,7 @@
 //! All that a batch judges is locked before it is judged and stays locked until COMMIT, so every condition of every
 //! command holds in the very state that the command changes. A name that has no row and cannot be created by any
 //! command of the batch is not locked: then all names are read once more in one snapshot, after the locks, and that
-//! snapshot is what is judged; should it show a row that was not locked, the locks are taken again.
+//! snapshot is what is judged; should it show a row that was not locked, the batch begins anew.
 
 use std::collections::HashSet;
 use std::thread;
@@ -15,7 +15,7 @@ use diesel::pg::PgConnection;
 use crate::protocol::command::{Command, Verdict};
 use crate::protocol::decide::decide;
 use crate::protocol::name::{ResourceName, Tenant, TransactionId};
-use crate::protocol::state::{Resource, Transaction};
+use crate::protocol::state::{Resource, State, Transaction};
 use crate::protocol::world::World;
 use crate::store::error::StoreError;
 use crate::store::lock::{self, Opened, Uses};
@@ -89,7 +89,7 @@ fn attempt_repeatedly(
 #[derive(Default)]
 struct Written {
     verdicts: Vec<Verdict>,
-    proof: Option<(Tenant, Transaction)>,
+    proof: Option<write::Proof>,
 }
 
 fn run_in_txn(
@@ -102,30 +102,77 @@ fn run_in_txn(
     let Some(tenant) = commands.first().map(|command| command.tenant.clone()) else {
         return Ok(Outcome::Rollback(()));
     };
-    let mut ids: Vec<TransactionId> = commands.iter().filter_map(Command::transaction).collect();
-    ids.sort_unstable();
-    ids.dedup();
+    let ids = ids_of(connection, &tenant, commands)?;
     let opened = lock::transactions_lock_in_txn(connection, &tenant, &ids)?;
     let mut world = world_of(opened, body_bytes_max);
-    references_load(connection, &tenant, commands, &mut world)?;
     let uses = uses_of(commands);
     let placeholders = lock::placeholders_insert_in_txn(connection, &tenant, world.now, &uses)?;
     for (name, resource) in lock_all(connection, &tenant, &uses)? {
         world.load_resource(name, resource);
     }
+    let unused: Vec<TransactionId> = ids
+        .into_iter()
+        .filter(|id| world.transaction(*id).is_none())
+        .collect();
     written.verdicts = commands
         .iter()
         .map(|command| decide(&mut world, command))
         .collect();
+    let refused = |id: &TransactionId| {
+        let verdicts = commands.iter().zip(&written.verdicts);
+        verdicts
+            .into_iter()
+            .any(|(command, verdict)| command.id == *id && verdict.is_err())
+    };
+    let refused: Vec<TransactionId> = unused.into_iter().filter(refused).collect();
+    still_unused(connection, &tenant, &refused)?;
     if world.writes().transactions.is_empty() {
         return Ok(Outcome::Rollback(()));
     }
     write::world_write_in_txn(connection, &tenant, &world, &placeholders)?;
-    let any = world.writes().transactions.keys().next();
-    written.proof = any
-        .and_then(|id| world.transaction(*id))
-        .map(|transaction| (tenant, transaction.clone()));
+    written.proof = write::Proof::of(tenant, &world);
     Ok(Outcome::Commit(()))
+}
+
+/// The transactions that the commands are about, those that have their references included, in the order of locking.
+fn ids_of(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+    commands: &[Command],
+) -> Result<Vec<TransactionId>, StoreError> {
+    let mut ids: Vec<TransactionId> = commands.iter().filter_map(Command::transaction).collect();
+    let references: Vec<&str> = commands
+        .iter()
+        .filter_map(Command::reference)
+        .map(|reference| &**reference)
+        .collect();
+    if !references.is_empty() {
+        // Whoever takes one of them meanwhile is found out by the unique index, and the batch runs again.
+        ids.extend(lock::references_fetch(connection, tenant, &references)?);
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids)
+}
+
+/// Makes sure that ids which had no row, and whose commands are refused, have none still.
+///
+/// An id without a row is not locked. While the batch waited for resources, a copy of the same request may have
+/// committed; judged by what that copy left behind, "nothing was recorded" would be a lie. One more look tells: with
+/// the same operation the copy held the locks that this batch has now, so it has committed by now or never does.
+fn still_unused(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+    ids: &[TransactionId],
+) -> Result<(), StoreError> {
+    if ids.is_empty()
+        || read::transactions_fetch(connection, tenant, ids)?
+            .transactions
+            .is_empty()
+    {
+        return Ok(());
+    }
+    Err(StoreError::Conflict(diesel::result::Error::NotFound))
 }
 
 /// The state that one command is refused on, read without locks.
@@ -134,13 +181,10 @@ pub(super) fn read(
     command: &Command,
     body_bytes_max: usize,
 ) -> Result<World, StoreError> {
-    let ids: Vec<TransactionId> = command.transaction().into_iter().collect();
-    let mut world = world_of(
-        read::transactions_fetch(connection, &command.tenant, &ids)?,
-        body_bytes_max,
-    );
     let commands = std::slice::from_ref(command);
-    references_load(connection, &command.tenant, commands, &mut world)?;
+    let ids = ids_of(connection, &command.tenant, commands)?;
+    let opened = transactions_settled(connection, &command.tenant, &ids)?;
+    let mut world = world_of(opened, body_bytes_max);
     let uses = uses_of(commands);
     if !uses.is_empty() {
         for (name, resource) in lock::resources_read(connection, &command.tenant, &uses)? {
@@ -150,36 +194,34 @@ pub(super) fn read(
     Ok(world)
 }
 
+/// Transactions as they are; where one seems to have expired, as they are once nobody is committing it.
+///
+/// A commit that began before the expiry may still be under way; a plain read would call expired what then commits.
+/// Whoever takes the lock after us judges by a later clock.
+///
+/// # Errors
+/// [`StoreError`].
+pub(super) fn transactions_settled(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+    ids: &[TransactionId],
+) -> Result<Opened, StoreError> {
+    let opened = read::transactions_fetch(connection, tenant, ids)?;
+    let expiring = |transaction: &Transaction| {
+        transaction.state == State::Open && transaction.state_at(opened.now) == State::Expired
+    };
+    if opened.transactions.iter().any(expiring) {
+        return lock::transactions_lock_in_txn(connection, tenant, ids);
+    }
+    Ok(opened)
+}
+
 fn world_of(opened: Opened, body_bytes_max: usize) -> World {
     let mut world = World::new(opened.now, opened.purge_horizon, body_bytes_max);
     for transaction in opened.transactions {
         world.load_transaction(transaction);
     }
     world
-}
-
-/// Loads the transactions whose references the commands want. They are not locked: the unique index decides a race,
-/// and the batch runs again.
-fn references_load(
-    connection: &mut PgConnection,
-    tenant: &Tenant,
-    commands: &[Command],
-    world: &mut World,
-) -> Result<(), StoreError> {
-    let references: Vec<&str> = commands
-        .iter()
-        .filter_map(Command::reference)
-        .map(|reference| &**reference)
-        .collect();
-    if references.is_empty() {
-        return Ok(());
-    }
-    for transaction in lock::references_fetch(connection, tenant, &references)? {
-        if world.transaction(transaction.id).is_none() {
-            world.load_transaction(transaction);
-        }
-    }
-    Ok(())
 }
 
 fn uses_of(commands: &[Command]) -> Uses<'_> {
@@ -203,25 +245,25 @@ fn lock_all(
     if uses.is_empty() {
         return Ok(Vec::new());
     }
-    loop {
-        let locked = lock::resources_lock_in_txn(connection, tenant, uses)?;
-        if locked.len() == uses.len() {
-            return Ok(locked.into_iter().filter(exists).collect());
-        }
-        let seen = lock::resources_read(connection, tenant, uses)?;
-        let held: HashSet<&ResourceName> = locked.iter().map(|(name, _)| name).collect();
-        // Each turn locks at least one name more, so this ends.
-        if seen.iter().all(|(name, _)| held.contains(name)) {
-            return Ok(seen);
-        }
+    let locked = lock::resources_lock_in_txn(connection, tenant, uses)?;
+    if locked.len() == uses.len() {
+        return Ok(locked.into_iter().filter(exists).collect());
     }
+    let seen = lock::resources_read(connection, tenant, uses)?;
+    let held: HashSet<&ResourceName> = locked.iter().map(|(name, _)| name).collect();
+    if seen.iter().all(|(name, _)| held.contains(name)) {
+        return Ok(seen);
+    }
+    // Locking it now would be out of order: the batch begins anew, and locks it in its place.
+    Err(StoreError::Conflict(diesel::result::Error::NotFound))
 }
 
 /// Finds out whether a COMMIT that was not acknowledged has happened.
 ///
-/// `None` where it could not be found out in time. The nonce of any transaction of the batch tells for all: they were one Postgres transaction.
+/// `None` where it could not be found out in time. One transaction of the batch tells for all: they were one Postgres
+/// transaction.
 fn settle(pool: &Pool, written: &Written, doubt: &StoreError) -> Option<bool> {
-    let Some((tenant, transaction)) = &written.proof else {
+    let Some(proof) = &written.proof else {
         return Some(true);
     };
     tracing::warn!(
@@ -231,7 +273,7 @@ fn settle(pool: &Pool, written: &Written, doubt: &StoreError) -> Option<bool> {
     let deadline = Instant::now() + SETTLE_TIME;
     loop {
         let probe = pool.write(|connection| {
-            write::transaction_probe_in_txn(connection, tenant, transaction).map(Outcome::Rollback)
+            write::proof_probe_in_txn(connection, proof).map(Outcome::Rollback)
         });
         match probe {
             Ok(committed) => {

@@ -44,6 +44,10 @@ pub(super) fn start(
 fn run(pool: &Pool, queue: &Receiver<Job>, body_bytes_max: usize) {
     let mut left_over = None;
     while let Some(first) = left_over.take().or_else(|| queue.recv().ok()) {
+        // Nobody waits for it any more and nothing has been done: it is dropped, as if it had been lost on the way.
+        if first.answer.is_closed() {
+            continue;
+        }
         let (jobs, rest) = gather(first, queue);
         left_over = rest;
         let (commands, answers): (Vec<Command>, Vec<oneshot::Sender<Verdict>>) = jobs
@@ -67,7 +71,6 @@ fn gather(first: Job, queue: &Receiver<Job>) -> (Vec<Job>, Option<Job>) {
         let Ok(job) = queue.try_recv() else {
             return (jobs, None);
         };
-        // Nobody waits for it any more and nothing has been done: it is dropped, as if it had been lost on the way.
         if job.answer.is_closed() {
             continue;
         }

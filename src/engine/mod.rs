@@ -228,7 +228,7 @@ impl Engine {
     ) -> Result<Option<Transaction>, Problem> {
         let tenant = tenant.clone();
         let mut opened = self
-            .read(move |connection| read::transactions_fetch(connection, &tenant, &[id]))
+            .read(move |connection| batch::transactions_settled(connection, &tenant, &[id]))
             .await?;
         let found = opened.transactions.pop();
         answerable(id, found.as_ref(), opened.now, opened.purge_horizon)?;

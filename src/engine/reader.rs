@@ -87,9 +87,9 @@ pub(super) fn problem_of(error: &StoreError) -> Problem {
             Slug::Unavailable,
             "The database is not reachable. Nothing was applied; send the same request again in a moment.",
         ),
-        StoreError::Conflict(_) => Problem::new(
+        StoreError::Conflict(_) | StoreError::Busy(_) => Problem::new(
             Slug::Unavailable,
-            "The operation met others too often. Nothing was applied; send the same request again in a moment.",
+            "The operation met others for too long. Send the same request again in a moment; it tells what became of it.",
         ),
         StoreError::InDoubt(_) => Problem::new(
             Slug::Unavailable,

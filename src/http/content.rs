@@ -55,10 +55,21 @@ pub(super) async fn read_first(
     if matches!(payload, Payload::None) {
         return next.call(request).await;
     }
-    // After these the connection carries something else than requests, without an end.
-    if request.method() == Method::CONNECT || request.head().upgrade() {
+    if request.method() == Method::CONNECT {
         return next.call(request).await.map(closing);
     }
+    // An offer to upgrade is not taken (RFC 9110 §7.8), and the content is what it would be without. Only with
+    // WebSocket's the bytes that follow come without an end, as if it had been taken.
+    if offers_websocket(request.headers()) {
+        if declared_length(request.headers()) == Some(0) || !has_content(request.headers()) {
+            return next.call(request).await.map(closing);
+        }
+        let detail = "Upgrade: websocket is not taken here. Send the request without Upgrade.";
+        let problem = Problem::new(Slug::MalformedRequest, detail);
+        let response = problems::response(request.request(), &problem);
+        return Ok(closing(request.into_response(response)));
+    }
+    let upgrade = request.head().upgrade();
     let declared = declared_length(request.headers());
     let reading =
         match tokio::time::timeout(bounds.timeout, read(payload, declared, bounds.bytes_max)).await
@@ -89,7 +100,24 @@ pub(super) async fn read_first(
     };
     request.extensions_mut().insert(Content(content));
     let response = next.call(request).await?;
-    Ok(if rest { closing(response) } else { response })
+    Ok(if rest || upgrade {
+        closing(response)
+    } else {
+        response
+    })
+}
+
+fn offers_websocket(headers: &HeaderMap) -> bool {
+    headers.get_all(header::UPGRADE).any(|line| {
+        line.as_bytes()
+            .to_ascii_lowercase()
+            .windows(9)
+            .any(|word| word == b"websocket")
+    })
+}
+
+fn has_content(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING)
 }
 
 fn closing(mut response: ServiceResponse) -> ServiceResponse {
@@ -187,9 +215,7 @@ impl Call {
     /// `content-too-large`; `unsupported-media-type` for a coding, no type, or one not taken; then
     /// `malformed-request` for content other than the one `Content-Digest` names.
     pub(super) fn content(&self, taken: &Taken) -> Result<(ContentType, Bytes), Problem> {
-        let content = self.request.extensions_mut().remove::<Content>();
-        let bytes = content.map_or(Ok(Bytes::new()), |Content(content)| content)?;
-        refuse_coding(&self.lines(header::CONTENT_ENCODING))?;
+        let bytes = self.bytes()?;
         let media = match self.lines(header::CONTENT_TYPE).as_slice() {
             [] => return Err(taken.refusal("There is no Content-Type.")),
             [line] => ContentType::parse(line),
@@ -201,11 +227,30 @@ impl Call {
         if !(taken.takes)(&media) {
             return Err(taken.refusal(&format!("{} is not taken here.", media.text())));
         }
-        digest::check(
-            &self.lines(header::HeaderName::from_static("content-digest")),
-            &bytes,
-        )?;
+        self.check_digest(&bytes)?;
         Ok((media, bytes))
+    }
+
+    /// Checks content that means nothing: it may be refused all the same.
+    ///
+    /// # Errors
+    /// `content-too-large`; `unsupported-media-type` for a coding; `malformed-request` for content other than the one
+    /// `Content-Digest` names.
+    pub(super) fn no_content(&self) -> Result<(), Problem> {
+        let bytes = self.bytes()?;
+        self.check_digest(&bytes)
+    }
+
+    fn bytes(&self) -> Result<Bytes, Problem> {
+        let content = self.request.extensions_mut().remove::<Content>();
+        let bytes = content.map_or(Ok(Bytes::new()), |Content(content)| content)?;
+        refuse_coding(&self.lines(header::CONTENT_ENCODING))?;
+        Ok(bytes)
+    }
+
+    fn check_digest(&self, bytes: &[u8]) -> Result<(), Problem> {
+        let name = header::HeaderName::from_static("content-digest");
+        digest::check(&self.lines(name), bytes)
     }
 }
 

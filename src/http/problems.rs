@@ -27,6 +27,9 @@ pub(super) fn response(request: &HttpRequest, problem: &Problem) -> HttpResponse
     if let Some((name, value)) = problem.field {
         response.insert_header((name, value));
     }
+    if problem.slug == Slug::NotAcceptable {
+        response.insert_header((header::VARY, "Accept"));
+    }
     if problem.slug == Slug::Unavailable {
         response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS));
     }

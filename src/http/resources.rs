@@ -11,7 +11,7 @@ use super::call::Call;
 use super::content::Taken;
 use super::query::Query;
 use super::respond::{self, NO_STORE, PRIVATE, Representation};
-use crate::protocol::command::{Action, Done};
+use crate::protocol::command::{Action, Done, Operation};
 use crate::protocol::condition::{ConditionFault, Conditions};
 use crate::protocol::json;
 use crate::protocol::media::ContentType;
@@ -108,7 +108,8 @@ pub(super) async fn patch_resource(call: Call) -> Result<HttpResponse, Problem> 
 
 /// `DELETE /resources/{collection}/{key}`; content means nothing.
 pub(super) async fn delete_resource(call: Call) -> Result<HttpResponse, Problem> {
-    write(call, ChangeMethod::Delete, |_| {
+    write(call, ChangeMethod::Delete, |call| {
+        call.no_content()?;
         Ok(Content {
             method: ChangeMethod::Delete,
             media_type: JSON.into(),
@@ -135,7 +136,7 @@ async fn write(
     let conditions = call.conditions();
     let content = read(&call);
     let method = content.as_ref().map_or(method, |content| content.method);
-    let content = content.map(|content| change(&name, &conditions, content));
+    let content = content.map(|content| operation(&name, &conditions, content));
     let action = Action::Write {
         method,
         target: name.clone(),
@@ -155,18 +156,19 @@ async fn write(
     }
 }
 
-fn change(
+/// The operation that a direct write is.
+fn operation(
     name: &ResourceName,
     conditions: &Result<Conditions, ConditionFault>,
     content: Content,
-) -> Change {
-    Change {
+) -> Operation {
+    Operation::new(vec![Change {
         method: content.method,
         target: name.clone(),
         conditions: conditions.clone().unwrap_or_default(),
         media_type: content.media_type,
         body: content.body,
-    }
+    }])
 }
 
 fn put_content(call: &Call) -> Result<Content, Problem> {

@@ -2,7 +2,7 @@
 //!
 //! The only place that turns a judgement of a read's conditions into `304` or `412`.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder};
@@ -153,11 +153,11 @@ fn present(shown: Representation<'_>, status: StatusCode) -> HttpResponse {
     if let Some(location) = shown.location {
         response.insert_header((header::CONTENT_LOCATION, location));
     }
-    if let Some(link) = shown.link {
-        response.insert_header((header::LINK, link));
-    }
     if status == StatusCode::NOT_MODIFIED {
         return response.finish();
+    }
+    if let Some(link) = shown.link {
+        response.insert_header((header::LINK, link));
     }
     if let Some(seconds) = shown.modified {
         last_modified(&mut response, seconds);
@@ -166,13 +166,14 @@ fn present(shown: Representation<'_>, status: StatusCode) -> HttpResponse {
     response.body(shown.content)
 }
 
-/// Adds `Last-Modified`.
+/// Adds `Last-Modified`, and a `Date` that is not earlier (RFC 9110 §8.8.2.1): the database's clock may be ahead of ours,
+/// and the date that actix adds is up to a second old.
 pub(super) fn last_modified(response: &mut HttpResponseBuilder, unix_seconds: i64) {
     let since = Duration::from_secs(u64::try_from(unix_seconds).unwrap_or_default());
-    response.insert_header((
-        header::LAST_MODIFIED,
-        httpdate::fmt_http_date(UNIX_EPOCH + since),
-    ));
+    let now = SystemTime::now();
+    let modified = (UNIX_EPOCH + since).min(now);
+    response.insert_header((header::LAST_MODIFIED, httpdate::fmt_http_date(modified)));
+    response.insert_header((header::DATE, httpdate::fmt_http_date(now)));
 }
 
 /// `Link` to the transaction that wrote a state.

@@ -36,7 +36,7 @@ fn is_plain_json(media: &ContentType) -> bool {
 pub(super) async fn create_transaction(call: Call) -> Result<HttpResponse, Problem> {
     Query::of(&call, &[])?;
     let new = match call.is_empty() {
-        true => operation::parse_post(&[]),
+        true => call.no_content().and_then(|()| operation::parse_post(&[])),
         false => call
             .content(&TAKES)
             .and_then(|(_, bytes)| operation::parse_post(&bytes)),
@@ -120,9 +120,10 @@ pub(super) async fn patch_transaction(call: Call) -> Result<HttpResponse, Proble
 pub(super) async fn delete_transaction(call: Call) -> Result<HttpResponse, Problem> {
     let id = call.transaction_id()?;
     Query::of(&call, &[])?;
+    let action = Action::Cancel(call.no_content());
     let verdict = call
         .engine
-        .submit(call.command(Some(id), call.conditions(), Action::Cancel))
+        .submit(call.command(Some(id), call.conditions(), action))
         .await;
     answer(&call, verdict)
 }

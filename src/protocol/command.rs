@@ -31,15 +31,14 @@ pub struct Command {
 /// What is to be done.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// A direct write of one resource: a transaction of one change. The change carries the header's
-    /// conditions, and is in itself complete where the content could be parsed.
+    /// A direct write of one resource: an operation of one change, which carries the header's conditions.
     Write {
         /// PUT, PATCH or DELETE.
         method: ChangeMethod,
         /// The resource.
         target: ResourceName,
-        /// The change, or why the content is refused.
-        content: Result<Change, Problem>,
+        /// The operation, or why the content is refused.
+        content: Result<Operation, Problem>,
     },
     /// `POST /transactions`.
     Create(Result<NewTransaction, Problem>),
@@ -47,8 +46,8 @@ pub enum Action {
     Put(Result<PutContent, Problem>),
     /// `PATCH /transactions/{id}` with a new `expires_in`, in seconds.
     Renew(Result<i64, Problem>),
-    /// `DELETE /transactions/{id}`.
-    Cancel,
+    /// `DELETE /transactions/{id}`; its content means nothing, but may be refused.
+    Cancel(Result<(), Problem>),
 }
 
 /// What a client may say of a transaction that it creates.
@@ -121,7 +120,7 @@ impl Command {
             Action::Put(content) => content.is_err(),
             Action::Renew(content) => content.is_err(),
             Action::Create(new) => return new.is_err() || self.conditions.is_err(),
-            Action::Cancel => false,
+            Action::Cancel(content) => content.is_err(),
         };
         let unconditional = match &self.conditions {
             Ok(conditions) => !conditions.satisfies_write_rule(),
@@ -134,16 +133,10 @@ impl Command {
     pub fn accesses(&self) -> Vec<Access<'_>> {
         match &self.action {
             Action::Write {
-                content: Ok(change),
+                content: Ok(operation),
                 ..
-            } => vec![self.access(change)],
-            Action::Write { target, .. } => vec![Access {
-                name: target,
-                writes: true,
-                may_create: false,
-                reads_body: self.representation,
-            }],
-            Action::Put(Ok(PutContent {
+            }
+            | Action::Put(Ok(PutContent {
                 operation: Some(operation),
                 ..
             })) => operation
@@ -151,7 +144,13 @@ impl Command {
                 .iter()
                 .map(|change| self.access(change))
                 .collect(),
-            Action::Put(_) | Action::Create(_) | Action::Renew(_) | Action::Cancel => Vec::new(),
+            Action::Write { target, .. } => vec![Access {
+                name: target,
+                writes: true,
+                may_create: false,
+                reads_body: self.representation,
+            }],
+            Action::Put(_) | Action::Create(_) | Action::Renew(_) | Action::Cancel(_) => Vec::new(),
         }
     }
 
@@ -167,7 +166,7 @@ impl Command {
     /// The existing transaction that it is about, if any.
     pub fn transaction(&self) -> Option<TransactionId> {
         match self.action {
-            Action::Put(_) | Action::Renew(_) | Action::Cancel => Some(self.id),
+            Action::Put(_) | Action::Renew(_) | Action::Cancel(_) => Some(self.id),
             Action::Write { .. } | Action::Create(_) => None,
         }
     }

@@ -4,13 +4,15 @@
 //! of one change. The order in which refusals win is contract §3, "Order", and §5, "Order of failures".
 
 mod changes;
+mod refusal;
 mod transaction;
 
 pub use transaction::answerable;
 
 use super::command::{Action, Command, Done, Operation, Verdict};
 use super::condition::{ConditionFault, Conditions, Judgement, Selected, TagList};
-use super::operation::{Change, ChangeMethod};
+use super::name::ResourceName;
+use super::operation::ChangeMethod;
 use super::patch::PatchKind;
 use super::problem::{Problem, Slug};
 use super::state::Resource;
@@ -28,20 +30,20 @@ pub fn decide(world: &mut World, command: &Command) -> Verdict {
         } => {
             let current = world.resource(target).filter(|resource| !resource.deleted);
             if current.is_none() && *method != ChangeMethod::Put {
-                return Err(changes::absent(world, target));
+                return Err(changes::absent(world, command, target));
             }
-            let change = judge_content_first(content)?;
+            let operation = judge_content_first(content)?;
             required(&command.conditions, *method)?;
-            refuse_unsafe_to_repeat(change)?;
-            if change.is_none() {
+            refuse_unsafe_to_repeat(operation)?;
+            if operation.is_none() {
                 changes::judge_direct(world, command, *method, target)?;
             }
-            write_directly(world, command, judge_content_last(content)?)
+            write_directly(world, command, target, judge_content_last(content)?)
         }
         Action::Create(new) => transaction::create(world, command, new),
         Action::Put(content) => transaction::put(world, command, content),
         Action::Renew(content) => transaction::renew(world, command, content),
-        Action::Cancel => transaction::cancel(world, command),
+        Action::Cancel(content) => transaction::cancel(world, command, content),
     }
 }
 
@@ -93,8 +95,9 @@ fn parsed(conditions: &Result<Conditions, ConditionFault>) -> Result<&Conditions
 }
 
 /// A direct JSON Patch under `If-Match: *` might be applied twice by a client that repeats it.
-fn refuse_unsafe_to_repeat(change: Option<&Change>) -> Result<(), Problem> {
-    let unsafe_to_repeat = change.is_some_and(|change| {
+fn refuse_unsafe_to_repeat(operation: Option<&Operation>) -> Result<(), Problem> {
+    let mut changes = operation.iter().flat_map(|operation| &operation.changes);
+    let unsafe_to_repeat = changes.any(|change| {
         change.method == ChangeMethod::Patch(PatchKind::JsonPatch)
             && matches!(change.conditions.if_match, Some(TagList::Star))
     });
@@ -108,17 +111,21 @@ fn refuse_unsafe_to_repeat(change: Option<&Change>) -> Result<(), Problem> {
     ))
 }
 
-fn write_directly(world: &mut World, command: &Command, change: &Change) -> Verdict {
+fn write_directly(
+    world: &mut World,
+    command: &Command,
+    target: &ResourceName,
+    operation: &Operation,
+) -> Verdict {
     let created = world
-        .resource(&change.target)
+        .resource(target)
         .is_none_or(|resource| resource.deleted);
-    let operation = Operation::new(vec![change.clone()]);
     let outcome = changes::apply(world, command, &operation.changes, true)?;
-    transaction::record_direct(world, command, &operation, outcome);
-    let resource = world.resource(&change.target).cloned().ok_or_else(|| {
+    transaction::record_direct(world, command, operation, outcome);
+    let resource = world.resource(target).cloned().ok_or_else(|| {
         Problem::new(
             Slug::InternalError,
-            "The write left no state behind. Nothing was stored.",
+            "The write left no state behind. Send the same request again.",
         )
     })?;
     Ok(Done::Written {

@@ -10,6 +10,8 @@ pub use document::{malformed, parse_post, parse_put, parse_renewal};
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use super::command::Operation;
 use super::condition::Conditions;
 use super::json;
@@ -80,9 +82,13 @@ impl Operation {
             change.write(&mut text);
         }
         text.push(']');
-        let digest = json::parse_operation(text.as_bytes())
-            .map(|document| json::canonical_digest(&document))
-            .unwrap_or_default();
+        // Within its document, where each body's depth counts by itself.
+        let document = format!("{{\"changes\":{text}}}");
+        let digest = json::parse_operation(document.as_bytes()).map_or_else(
+            // Cannot be: it is made of parts that were read. It would then be the same as nothing but itself.
+            |_| Sha256::digest(document.as_bytes()).into(),
+            |document| json::canonical_digest(&document),
+        );
         Self {
             changes,
             text: text.into(),
@@ -127,7 +133,7 @@ pub fn patch_kind(media_type: &str) -> Option<PatchKind> {
     let media = ContentType::parse(media_type.as_bytes())?;
     if media.is_json_patch() {
         Some(PatchKind::JsonPatch)
-    } else if media.is_merge_patch() || media.essence() == JSON {
+    } else if media.is_merge_patch() || (media.is_json() && media.essence() == JSON) {
         Some(PatchKind::Merge)
     } else {
         None

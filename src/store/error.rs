@@ -1,4 +1,5 @@
-//! What can go wrong between us and Postgres, told apart by SQLSTATE and by kind, never by a message.
+//! What can go wrong between us and Postgres, told apart by the kind that diesel makes of the SQLSTATE; by the message
+//! only where diesel keeps neither.
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
@@ -11,6 +12,9 @@ pub enum StoreError {
     /// The transaction lost against another and may be run again.
     #[error("the database asks for another attempt")]
     Conflict(#[source] DieselError),
+    /// A lock or a statement took longer than it may; nothing was stored.
+    #[error("the database is busy with something else")]
+    Busy(#[source] DieselError),
     /// The connection broke while COMMIT was under way.
     #[error("the outcome of COMMIT is not known")]
     InDoubt(#[source] DieselError),
@@ -27,7 +31,11 @@ impl StoreError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Conflict(_) => true,
-            Self::Unreachable(_) | Self::InDoubt(_) | Self::Failed(_) | Self::Corrupt(_) => false,
+            Self::Unreachable(_)
+            | Self::Busy(_)
+            | Self::InDoubt(_)
+            | Self::Failed(_)
+            | Self::Corrupt(_) => false,
         }
     }
 }
@@ -40,9 +48,8 @@ impl From<DieselError> for StoreError {
                     Self::Conflict(error)
                 }
                 DatabaseErrorKind::ClosedConnection => Self::Unreachable(Some(Box::new(error))),
-                // 40P01 and the class 57P arrive as an unknown kind: libpq's text begins with the severity,
-                // so the connection itself tells (see `Connection::is_broken`); a deadlock has no other sign.
                 _ if is_deadlock(information.message()) => Self::Conflict(error),
+                _ if is_time_out(information.message()) => Self::Busy(error),
                 _ if is_shutdown(information.message()) => Self::Unreachable(Some(Box::new(error))),
                 _ => Self::Failed(error),
             },
@@ -58,10 +65,14 @@ impl From<r2d2::Error> for StoreError {
     }
 }
 
-/// Diesel hides the SQLSTATE of 40P01, 55P03 and 57014; with `lc_messages = C` these are their primary messages.
+/// Diesel hides the SQLSTATE of 40P01; with `lc_messages = C` this is its primary message.
 fn is_deadlock(message: &str) -> bool {
     message.starts_with("deadlock detected")
-        || message.starts_with("canceling statement due to lock timeout")
+}
+
+/// The same of 55P03 and 57014.
+fn is_time_out(message: &str) -> bool {
+    message.starts_with("canceling statement due to lock timeout")
         || message.starts_with("canceling statement due to statement timeout")
 }
 

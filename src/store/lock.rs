@@ -44,9 +44,9 @@ statement! {
         bucket: i16 => SmallInt,
         tenant: &'a str => Text,
         references: &'a [&'a str] => Array<Text>,
-    } -> TransactionColumns = concat!(
-        "SELECT ", transaction_columns!(), " FROM transactions x WHERE x.bucket = {} AND x.tenant = {} ",
-        "AND x.reference = ANY({}) AND x.state IN ('open', 'committed')")
+    } -> SqlUuid =
+        "SELECT id FROM transactions WHERE bucket = {} AND tenant = {} AND reference = ANY({}) \
+         AND state IN ('open', 'committed')"
 }
 
 statement! {
@@ -164,7 +164,7 @@ pub(super) fn opened(
     opened.ok_or(StoreError::Corrupt("the tenant has no row"))
 }
 
-/// The transactions that hold these references, expired ones included.
+/// The ids of the transactions that have these references, expired ones included; nothing is locked.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -172,15 +172,15 @@ pub fn references_fetch(
     connection: &mut PgConnection,
     tenant: &Tenant,
     references: &[&str],
-) -> Result<Vec<Transaction>, StoreError> {
+) -> Result<Vec<TransactionId>, StoreError> {
     let statement = FindReferences {
         bucket: tenant.bucket(),
         tenant: tenant.as_str(),
         references,
         lifetime: PhantomData,
     };
-    let found: Vec<TransactionRow> = statement.load(connection)?;
-    found.into_iter().map(rows::transaction).collect()
+    let found: Vec<Uuid> = statement.load(connection)?;
+    Ok(found.into_iter().map(TransactionId::from_uuid).collect())
 }
 
 /// Takes the names in `uses` that may be created, and answers with those that did not exist.

@@ -14,8 +14,8 @@ use diesel::pg::PgConnection;
 use diesel::prelude::*;
 
 use self::statements::{
-    DeletePlaceholders, InsertCommitted, InsertProbe, InsertUncommitted, ProbeTransaction,
-    UpdateHeads,
+    DeletePlaceholders, InsertCommitted, InsertProbe, InsertUncommitted, LockBucket,
+    ProbeTransaction, UpdateHeads,
 };
 use super::error::StoreError;
 use crate::protocol::name::{ResourceName, Tenant};
@@ -94,35 +94,58 @@ fn heads_write_in_txn(
     expect_rows(statement.execute(connection)?, heads.len())
 }
 
+/// Writes the transactions of a batch.
+///
+/// ## Concurrency
+/// Rows that exist are locked already, so only inserts can wait for each other, and only those whose ids clients have
+/// made: whoever inserts one holds the bucket's row, so they come one after the other.
 fn transactions_write_in_txn(
     connection: &mut PgConnection,
     tenant: &Tenant,
     world: &World,
 ) -> Result<(), StoreError> {
-    let mut applied: Vec<(&Transaction, Option<i64>)> = Vec::new();
-    let mut others: Vec<(&Transaction, Option<i64>)> = Vec::new();
+    let (mut expired, mut applied, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    let mut inserts_cancelled = false;
     for (id, stored) in &world.writes().transactions {
         let Some(transaction) = world.transaction(*id) else {
             continue;
         };
-        match stored.operation {
-            Some(position) => applied.push((transaction, i64::try_from(position).ok())),
-            None => others.push((transaction, None)),
+        inserts_cancelled |= transaction.state == State::Cancelled && stored.stored_version == 0;
+        match (stored.operation, transaction.state) {
+            (Some(position), _) => applied.push((transaction, i64::try_from(position).ok())),
+            (None, State::Expired) => expired.push((transaction, None)),
+            (None, _) => others.push((transaction, None)),
         }
     }
-    // Expired ones first, since they free the references that others take; then by id, the order of locks.
-    for rows in [&mut applied, &mut others] {
-        rows.sort_by_key(|(transaction, _)| (transaction.state != State::Expired, transaction.id));
-    }
-    if !others.is_empty() {
-        let written = insert_uncommitted(tenant, &others).execute(connection)?;
-        expect_rows(written, others.len())?;
+    // Expired ones first: they free the references that others take.
+    insert_uncommitted(connection, tenant, &mut expired)?;
+    if inserts_cancelled && applied.is_empty() {
+        let bucket = tenant.bucket();
+        let _: Vec<i16> = LockBucket {
+            bucket,
+            lifetime: PhantomData,
+        }
+        .load(connection)?;
     }
     if !applied.is_empty() {
-        let written = insert_committed(tenant, world, &applied).execute(connection)?;
+        applied.sort_by_key(|(transaction, _)| transaction.id);
+        let written = committed(tenant, world, &applied).execute(connection)?;
         expect_rows(written, applied.len())?;
     }
-    Ok(())
+    insert_uncommitted(connection, tenant, &mut others)
+}
+
+fn insert_uncommitted(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+    rows: &mut [(&Transaction, Option<i64>)],
+) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    rows.sort_by_key(|(transaction, _)| transaction.id);
+    let written = uncommitted(tenant, rows).execute(connection)?;
+    expect_rows(written, rows.len())
 }
 
 /// Fewer rows than expected: somebody else was faster, and the batch must look again.
@@ -134,7 +157,36 @@ fn expect_rows(written: usize, expected: usize) -> Result<(), StoreError> {
     }
 }
 
-/// Whether the batch that wrote this transaction with this nonce has committed. Nothing is changed.
+/// What proves that a batch has committed: one transaction as the batch left it.
+#[derive(Debug)]
+pub struct Proof {
+    tenant: Tenant,
+    transaction: Transaction,
+    inserted: bool,
+}
+
+impl Proof {
+    /// The best proof of a batch: a transaction that nobody can change any more, else one that the batch created.
+    pub fn of(tenant: Tenant, world: &World) -> Option<Self> {
+        let rank = |proof: &Proof| match (proof.transaction.state, proof.inserted) {
+            (State::Committed | State::Cancelled, _) => 0,
+            (_, true) => 1,
+            (_, false) => 2,
+        };
+        let written = world.writes().transactions.iter();
+        let proofs = written.filter_map(|(id, stored)| {
+            let transaction = world.transaction(*id)?.clone();
+            Some(Self {
+                tenant: tenant.clone(),
+                transaction,
+                inserted: stored.stored_version == 0,
+            })
+        });
+        proofs.min_by_key(rank)
+    }
+}
+
+/// Whether the batch that left this proof has committed. Nothing is changed.
 ///
 /// ## Concurrency
 /// The insert waits for a commit under way on the same id, the locking read for one on the same row; a plain
@@ -142,11 +194,15 @@ fn expect_rows(written: usize, expected: usize) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn transaction_probe_in_txn(
+pub fn proof_probe_in_txn(
     connection: &mut PgConnection,
-    tenant: &Tenant,
-    transaction: &Transaction,
+    proof: &Proof,
 ) -> Result<bool, StoreError> {
+    let Proof {
+        tenant,
+        transaction,
+        inserted,
+    } = proof;
     let (bucket, tenant, id) = (tenant.bucket(), tenant.as_str(), transaction.id.uuid());
     InsertProbe {
         bucket,
@@ -157,14 +213,22 @@ pub fn transaction_probe_in_txn(
         lifetime: PhantomData,
     }
     .execute(connection)?;
-    let found: Vec<i64> = ProbeTransaction {
+    let probe = ProbeTransaction {
         bucket,
         tenant,
         id,
         lifetime: PhantomData,
-    }
-    .load(connection)?;
-    Ok(found == [transaction.tag.nonce])
+    };
+    let found: Option<(i64, i64)> = probe.get_result(connection).optional()?;
+    // Version 0 is the row just inserted. One that the batch created may have gone on since, if its answer got out by
+    // another way; that it exists is proof enough, unless a client made the id.
+    let (version, nonce) = found.unwrap_or_default();
+    let created = *inserted && transaction.state == State::Open;
+    Ok(if created {
+        version > 0
+    } else {
+        (version, nonce) == (transaction.tag.version, transaction.tag.nonce)
+    })
 }
 
 fn column<'a, T>(
@@ -176,7 +240,7 @@ fn column<'a, T>(
         .collect()
 }
 
-fn insert_uncommitted<'a>(
+fn uncommitted<'a>(
     tenant: &'a Tenant,
     rows: &[(&'a Transaction, Option<i64>)],
 ) -> InsertUncommitted<'a> {
@@ -202,7 +266,7 @@ fn insert_uncommitted<'a>(
     }
 }
 
-fn insert_committed<'a>(
+fn committed<'a>(
     tenant: &'a Tenant,
     world: &'a World,
     rows: &[(&'a Transaction, Option<i64>)],

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex};
@@ -49,6 +50,8 @@ static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
             directory.to_str().unwrap(),
         ])
         .stdin(Stdio::piped())
+        // A signal to the tests' process group must not end the one that cleans up after it.
+        .process_group(0)
         .spawn()
         .unwrap();
     watch.stdin.as_mut().unwrap().flush().unwrap();

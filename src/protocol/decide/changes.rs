@@ -9,7 +9,7 @@ use crate::protocol::command::Command;
 use crate::protocol::condition::{Conditions, Judgement};
 use crate::protocol::name::ResourceName;
 use crate::protocol::operation::{Change, ChangeMethod, JSON};
-use crate::protocol::patch;
+use crate::protocol::patch::{self, Work};
 use crate::protocol::problem::{Conflict, FieldError, Problem, Slug};
 use crate::protocol::state::Resource;
 use crate::protocol::tag::StateTag;
@@ -25,18 +25,19 @@ pub(super) struct ChangeOutcome {
 }
 
 /// The problem of a PATCH or DELETE of what does not exist, naming who deleted it.
-pub(super) fn absent(world: &World, target: &ResourceName) -> Problem {
+pub(super) fn absent(world: &World, command: &Command, target: &ResourceName) -> Problem {
     let problem = Problem::new(
         Slug::NotFound,
         format!("{} does not exist. Nothing was changed.", target.path()),
     );
+    let sent = command.conditions.clone().unwrap_or_default();
     match world.resource(target) {
         None => problem,
         Some(tombstone) => problem.with_conflicts(vec![Conflict {
             change: 0,
             target: target.clone(),
-            if_match: None,
-            if_none_match: None,
+            if_match: sent.if_match.map(|list| list.canonical()),
+            if_none_match: sent.if_none_match.map(|list| list.canonical()),
             current: None,
             transaction: Some(tombstone.transaction),
             body: None,
@@ -220,6 +221,7 @@ fn new_bodies(
 ) -> Result<Vec<Option<Arc<str>>>, Problem> {
     let mut bodies = Vec::with_capacity(changes.len());
     let mut errors = Vec::new();
+    let mut work = Work::default();
     for (index, change) in changes.iter().enumerate() {
         let ChangeMethod::Patch(kind) = change.method else {
             bodies.push(change.body.clone());
@@ -240,7 +242,7 @@ fn new_bodies(
                 "The resource's content was not read. Nothing was changed.",
             ));
         };
-        match patch::apply(kind, stored, patch, world.body_bytes_max) {
+        match patch::apply_within(kind, stored, patch, world.body_bytes_max, &mut work) {
             Ok(text) => bodies.push(Some(text.into())),
             Err(failure) => errors.push(FieldError {
                 pointer: failure

@@ -6,7 +6,7 @@ use super::*;
 use crate::protocol::clock::Timestamp;
 use crate::protocol::command::PutContent;
 use crate::protocol::name::{ResourceName, Tenant, TransactionId};
-use crate::protocol::operation;
+use crate::protocol::operation::{self, Change};
 use crate::protocol::state::{State, Transaction};
 use crate::protocol::tag::StateTag;
 
@@ -71,7 +71,7 @@ fn write(
         Action::Write {
             method,
             target,
-            content: Ok(change),
+            content: Ok(Operation::new(vec![change])),
         },
     )
 }
@@ -370,7 +370,7 @@ fn one_batch_may_renew_apply_and_repeat() {
     assert_eq!(
         refused(decide(
             &mut world,
-            &command(1, conditions(&["*"], &[]), Action::Cancel)
+            &command(1, conditions(&["*"], &[]), Action::Cancel(Ok(())))
         ))
         .slug,
         Slug::TransactionFinished
@@ -388,7 +388,7 @@ fn expired_and_old_ids_are_gone_for_every_method() {
         r#"{"changes":[{"method":"PUT","target":"/resources/a/k","if_none_match":"*","body":1}]}"#;
     for (number, slug) in [(1, Slug::TransactionExpired), (2, Slug::Gone)] {
         for action in [
-            Action::Cancel,
+            Action::Cancel(Ok(())),
             Action::Renew(Ok(1)),
             Action::Put(operation::parse_put(content.as_bytes(), false)),
             Action::Put(Err(Problem::new(Slug::ContentTooLarge, ""))),

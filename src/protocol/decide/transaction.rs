@@ -5,6 +5,7 @@ use std::sync::Arc;
 use etag::EntityTag;
 
 use super::changes::{self, ChangeOutcome};
+use super::refusal::{already_finished, duplicate_reference, stale, unknown_id, weak};
 use super::{judge_content_first, judge_content_last, parsed};
 use crate::protocol::clock::Timestamp;
 use crate::protocol::command::{Command, Done, NewTransaction, Operation, PutContent, Verdict};
@@ -43,7 +44,7 @@ pub(super) fn create(
         }
         return Err(duplicate_reference(holder));
     }
-    free_reference(world, new);
+    free_reference(world, command, new);
     let transaction = opened(world, command, new);
     world.write_transaction(transaction.clone(), None);
     Ok(Done::Created(transaction))
@@ -108,14 +109,20 @@ pub(super) fn renew(
 }
 
 /// `DELETE /transactions/{id}`.
-pub(super) fn cancel(world: &mut World, command: &Command) -> Verdict {
+pub(super) fn cancel(
+    world: &mut World,
+    command: &Command,
+    content: &Result<(), Problem>,
+) -> Verdict {
     let mut transaction = existing(world, command)?;
+    judge_content_first(content)?;
     let conditions = parsed(&command.conditions)?;
     if transaction.state != State::Open {
         return Err(already_finished(transaction));
     }
     required(command)?;
     judge(conditions, &transaction)?;
+    judge_content_last(content)?;
     transaction.state = State::Cancelled;
     transaction.finished_at = Some(world.now);
     transaction.tag = next_tag(&transaction, command);
@@ -167,12 +174,12 @@ fn name(world: &mut World, command: &Command, content: &PutContent) -> Verdict {
     let Some(operation) = &content.operation else {
         transaction.state = State::Cancelled;
         transaction.finished_at = Some(world.now);
-        free_reference(world, &content.new);
+        free_reference(world, command, &content.new);
         world.write_transaction(transaction.clone(), None);
         return Ok(Done::Named(transaction));
     };
     let outcome = changes::apply(world, command, &operation.changes, false)?;
-    free_reference(world, &content.new);
+    free_reference(world, command, &content.new);
     Ok(Done::Named(record(
         world,
         command,
@@ -337,7 +344,7 @@ fn holder<'w>(world: &'w World, new: &NewTransaction) -> Option<&'w Transaction>
 }
 
 /// Records the expiry of the transaction that still has this reference in the store.
-fn free_reference(world: &mut World, new: &NewTransaction) {
+fn free_reference(world: &mut World, command: &Command, new: &NewTransaction) {
     let expired = new
         .reference
         .as_ref()
@@ -346,19 +353,9 @@ fn free_reference(world: &mut World, new: &NewTransaction) {
     if let Some(mut expired) = expired {
         expired.state = State::Expired;
         expired.finished_at = Some(expired.expires_at);
-        expired.tag.version += 1;
+        expired.tag = next_tag(&expired, command);
         world.write_transaction(expired, None);
     }
-}
-
-fn duplicate_reference(holder: &Transaction) -> Problem {
-    let detail = format!(
-        "Nothing was done. {} has this reference: read it with GET, or use another reference.",
-        holder.id.path()
-    );
-    let mut problem = Problem::new(Slug::DuplicateReference, detail).with_current(holder.clone());
-    problem.location = Some(holder.id.path());
-    problem
 }
 
 fn required(command: &Command) -> Result<&Conditions, Problem> {
@@ -386,61 +383,6 @@ fn judge(conditions: &Conditions, transaction: &Transaction) -> Result<(), Probl
         Judgement::IfMatchFalse { weak: true } => Err(weak(transaction)),
         _ => Err(stale(transaction, conditions)),
     }
-}
-
-fn weak(transaction: &Transaction) -> Problem {
-    let detail = format!(
-        "Nothing was changed. A weak tag never matches in If-Match. Send the header line If-Match: {}",
-        transaction.tag
-    );
-    Problem::new(Slug::WeakEtag, detail).with_current(transaction.clone())
-}
-
-/// A `PUT` under `If-Match` of an id that has no row.
-fn unknown_id(conditions: &Conditions) -> Problem {
-    let weak = matches!(
-        conditions.judge_write(Selected::Absent),
-        Judgement::IfMatchFalse { weak: true }
-    );
-    let slug = if weak {
-        Slug::WeakEtag
-    } else {
-        Slug::StaleTransaction
-    };
-    let detail = "Nothing was changed. There is no transaction with this id: POST /transactions creates one, or send a UUIDv7 of \
-                  your own with the header line If-None-Match: * alone.";
-    Problem::new(slug, detail)
-}
-
-fn stale(transaction: &Transaction, conditions: &Conditions) -> Problem {
-    let next = match transaction.state {
-        State::Open => format!(
-            "To go on with it, send the header line If-Match: {}",
-            transaction.tag
-        ),
-        _ => "It is decided: read current for what was done.".to_owned(),
-    };
-    let why = if conditions.if_none_match.is_some() {
-        "exists already and"
-    } else {
-        "has changed and"
-    };
-    let detail = format!(
-        "Nothing was changed. The transaction {why} is {} at {}. {next}",
-        transaction.state.as_str(),
-        transaction.tag
-    );
-    Problem::new(Slug::StaleTransaction, detail).with_current(transaction.clone())
-}
-
-fn already_finished(transaction: Transaction) -> Problem {
-    let detail = format!(
-        "Nothing was changed. The transaction is {} at {} and never changes again; read current for what was done. Create \
-         another with POST /transactions for anything else.",
-        transaction.state.as_str(),
-        transaction.tag
-    );
-    Problem::new(Slug::TransactionFinished, detail).with_current(transaction)
 }
 
 /// Members that cannot be changed any more may be sent back, unchanged.

@@ -132,7 +132,7 @@ fn change_conditions(
             );
             return None;
         }
-        if value.as_str().map(str::trim) != Some("*") {
+        if value.as_str().map(|text| text.trim_matches([' ', '\t'])) != Some("*") {
             faults.add(at("if_none_match"), "Only \"*\": it must not exist.");
             return None;
         }

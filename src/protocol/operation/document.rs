@@ -6,6 +6,9 @@ use crate::protocol::json::{self, Json, Kind};
 use crate::protocol::limits;
 use crate::protocol::problem::{FieldError, Problem, Slug};
 
+/// Faults that are told at once; an answer must not be many times as long as its request.
+const FAULTS_MAX: usize = 100;
+
 /// Gathers faults, so that a client can mend them all at once.
 #[derive(Default)]
 pub(super) struct Faults {
@@ -15,6 +18,9 @@ pub(super) struct Faults {
 
 impl Faults {
     pub(super) fn add(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
+        if self.invalid.len() >= FAULTS_MAX {
+            return;
+        }
         self.invalid.push(FieldError {
             pointer: pointer.into(),
             detail: detail.into(),

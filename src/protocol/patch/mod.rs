@@ -38,11 +38,28 @@ pub struct PatchFailure {
     pub detail: String,
 }
 
-/// Work one patch may cause beyond reading it, in bytes copied or compared: some sixty copies of a document of 1 MiB,
-/// under a second at worst.
+/// Work that the patches of one operation may cause beyond reading them, in bytes copied or compared: some sixty copies
+/// of a document of 1 MiB, under a second at worst.
 const WORK_MAX: usize = 64 * 1024 * 1024;
 /// Array elements that move over for one unit of [`WORK_MAX`].
 const SHIFTS_PER_WORK: usize = 2;
+
+/// The work done by the patches of one operation, which share one bound.
+#[derive(Debug, Default)]
+pub struct Work(usize);
+
+/// [`apply_within`] with a bound of its own.
+///
+/// # Errors
+/// As [`apply_within`].
+pub fn apply(
+    kind: PatchKind,
+    target: &str,
+    patch: &str,
+    max_bytes: usize,
+) -> Result<String, PatchFailure> {
+    apply_within(kind, target, patch, max_bytes, &mut Work::default())
+}
 
 /// Applies `patch` to `target` (both JSON texts) and returns the result as compact JSON text. Numbers and strings keep
 /// their spelling and members their order; new members come last, replaced ones stay in their place.
@@ -54,11 +71,12 @@ const SHIFTS_PER_WORK: usize = 2;
 /// An operation that RFC 6902 makes an error (a missing location, a failed `test`), a patch or target that is no JSON or
 /// no JSON Patch, a result over `max_bytes` or [`JSON_DEPTH_MAX`] levels, a patch that takes excessive work, and the removal
 /// of the whole document.
-pub fn apply(
+pub fn apply_within(
     kind: PatchKind,
     target: &str,
     patch: &str,
     max_bytes: usize,
+    work: &mut Work,
 ) -> Result<String, PatchFailure> {
     let whole = |detail: String| PatchFailure {
         index: None,
@@ -74,7 +92,7 @@ pub fn apply(
             merge(&mut result, &patch);
             result
         }
-        PatchKind::JsonPatch => operations_apply(&target, &patch, max_bytes)?,
+        PatchKind::JsonPatch => operations_apply(&target, &patch, max_bytes, work)?,
     };
     let size = result.size();
     if size.bytes > max_bytes {
@@ -119,6 +137,7 @@ fn operations_apply<'t>(
     target: &'t Json<'t>,
     patch: &'t Json<'t>,
     max_bytes: usize,
+    work: &mut Work,
 ) -> Result<Node<'t>, PatchFailure> {
     let operations = shape::operations(patch, "#").map_err(|faults| {
         let detail = faults.first().map_or_else(String::new, |fault| {
@@ -135,7 +154,7 @@ fn operations_apply<'t>(
         root,
         bytes,
         bytes_max: max_bytes.max(bytes).saturating_mul(2),
-        work: 0,
+        work,
     };
     for (index, operation) in operations.iter().enumerate() {
         document.run(operation).map_err(|detail| PatchFailure {
@@ -147,17 +166,17 @@ fn operations_apply<'t>(
 }
 
 /// A document under a JSON Patch, with what it has cost.
-struct Document<'t> {
+struct Document<'t, 'w> {
     root: Node<'t>,
     /// About the length of the document's compact text; separators and names are counted roughly.
     bytes: usize,
     bytes_max: usize,
-    work: usize,
+    work: &'w mut Work,
 }
 
 type Done<T> = Result<T, String>;
 
-impl<'t> Document<'t> {
+impl<'t> Document<'t, '_> {
     fn run(&mut self, operation: &Operation<'t>) -> Done<()> {
         match operation {
             Operation::Add { path, value } => self.add_measured(path, Node::Source(value)),
@@ -305,11 +324,9 @@ impl<'t> Document<'t> {
     }
 
     fn spend(&mut self, work: usize) -> Done<()> {
-        self.work = self.work.saturating_add(work);
-        if self.work > WORK_MAX {
-            return Err(
-                "The patch takes too much work; send the whole document instead.".to_owned(),
-            );
+        self.work.0 = self.work.0.saturating_add(work);
+        if self.work.0 > WORK_MAX {
+            return Err("This takes too much work; send the whole document instead.".to_owned());
         }
         Ok(())
     }

@@ -126,14 +126,21 @@ statement! {
 }
 
 statement! {
-    /// The nonce of a transaction's row; waits for whoever is writing it. The nonce is no part of the WHERE, which
+    /// Holds the bucket's row, as whoever takes commit numbers does.
+    LockBucket {
+        bucket: i16 => SmallInt,
+    } -> SmallInt = "SELECT bucket FROM buckets WHERE bucket = {} FOR UPDATE"
+}
+
+statement! {
+    /// Version and nonce of a transaction's row; waits for whoever is writing it. They are no part of the WHERE, which
     /// is judged before the wait.
     ProbeTransaction {
         bucket: i16 => SmallInt,
         tenant: &'a str => Text,
         id: Uuid => SqlUuid,
-    } -> BigInt =
-        "SELECT nonce FROM transactions WHERE bucket = {} AND tenant = {} AND id = {} FOR UPDATE"
+    } -> (BigInt, BigInt) =
+        "SELECT version, nonce FROM transactions WHERE bucket = {} AND tenant = {} AND id = {} FOR UPDATE"
 }
 
 statement! {

@@ -54,13 +54,13 @@ fn reads_of_a_resource() {
     let modified = written.header("last-modified").unwrap();
     let stored = [
         ("etag", &*tag),
-        ("link", &*link),
         ("cache-control", PRIVATE),
         ("vary", "Accept"),
         ("content-location", path),
     ];
     let mut whole = stored.to_vec();
     whole.extend([
+        ("link", &*link),
         ("last-modified", &*modified),
         ("content-type", "application/json"),
         ("content-length", "1"),

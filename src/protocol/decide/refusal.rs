@@ -1,0 +1,74 @@
+//! What clients are told whose request does not fit the state of a transaction: what it is, and what to send next.
+
+use crate::protocol::condition::{Conditions, Judgement, Selected};
+use crate::protocol::problem::{Problem, Slug};
+use crate::protocol::state::{State, Transaction};
+
+/// A reference that another transaction has taken for good.
+pub(super) fn duplicate_reference(holder: &Transaction) -> Problem {
+    let detail = format!(
+        "Nothing was done. {} has this reference: read it with GET, or use another reference.",
+        holder.id.path()
+    );
+    let mut problem = Problem::new(Slug::DuplicateReference, detail).with_current(holder.clone());
+    problem.location = Some(holder.id.path());
+    problem
+}
+
+/// `If-Match` on a transaction with weak tags only.
+pub(super) fn weak(transaction: &Transaction) -> Problem {
+    let detail = format!(
+        "Nothing was changed. A weak tag never matches in If-Match. Send the header line If-Match: {}",
+        transaction.tag
+    );
+    Problem::new(Slug::WeakEtag, detail).with_current(transaction.clone())
+}
+
+/// A `PUT` under `If-Match` of an id that has no row.
+pub(super) fn unknown_id(conditions: &Conditions) -> Problem {
+    let weak = matches!(
+        conditions.judge_write(Selected::Absent),
+        Judgement::IfMatchFalse { weak: true }
+    );
+    let slug = if weak {
+        Slug::WeakEtag
+    } else {
+        Slug::StaleTransaction
+    };
+    let detail = "Nothing was changed. There is no transaction with this id: POST /transactions creates one, or send a UUIDv7 of \
+                  your own with the header line If-None-Match: * alone.";
+    Problem::new(slug, detail)
+}
+
+/// The header condition on a transaction is false.
+pub(super) fn stale(transaction: &Transaction, conditions: &Conditions) -> Problem {
+    let next = match transaction.state {
+        State::Open => format!(
+            "To go on with it, send the header line If-Match: {}",
+            transaction.tag
+        ),
+        _ => "It is decided: read current for what was done.".to_owned(),
+    };
+    let why = if conditions.if_none_match.is_some() {
+        "exists already and"
+    } else {
+        "has changed and"
+    };
+    let detail = format!(
+        "Nothing was changed. The transaction {why} is {} at {}. {next}",
+        transaction.state.as_str(),
+        transaction.tag
+    );
+    Problem::new(Slug::StaleTransaction, detail).with_current(transaction.clone())
+}
+
+/// The transaction is decided, and the request is no repetition.
+pub(super) fn already_finished(transaction: Transaction) -> Problem {
+    let detail = format!(
+        "Nothing was changed. The transaction is {} at {} and never changes again; read current for what was done. Create \
+         another with POST /transactions for anything else.",
+        transaction.state.as_str(),
+        transaction.tag
+    );
+    Problem::new(Slug::TransactionFinished, detail).with_current(transaction)
+}
