@@ -15,12 +15,6 @@ use super::{description, health, lists, problems, resources, respond, service, t
 use crate::engine::Engine;
 use crate::protocol::problem::{Problem, Slug};
 
-/// `Accept-Patch` of a resource (RFC 5789 §3.1).
-pub(super) const RESOURCE_PATCHES: &str =
-    "application/merge-patch+json, application/json-patch+json, application/json";
-/// `Accept-Patch` of a transaction.
-pub(super) const TRANSACTION_PATCHES: &str = "application/merge-patch+json, application/json";
-
 const READ: &str = "GET, HEAD, OPTIONS";
 const READ_CREATE: &str = "GET, HEAD, POST, OPTIONS";
 const READ_WRITE: &str = "GET, HEAD, PUT, PATCH, DELETE, OPTIONS";
@@ -60,10 +54,10 @@ pub(super) fn routes(config: &mut ServiceConfig, engine: &Engine) {
     let collection = Traits::new(READ).named(|call| call.collection().map(drop));
     let resource = Traits::new(READ_WRITE)
         .named(|call| call.resource_name().map(drop))
-        .patched(RESOURCE_PATCHES);
+        .patched(resources::PATCHES);
     let transaction = Traits::new(READ_WRITE)
         .named(|call| call.transaction_id().map(drop))
-        .patched(TRANSACTION_PATCHES);
+        .patched(transactions::PATCHES);
     let problem = Traits::new(READ).named(|call| call.problem_slug().map(drop));
     config
         .service(

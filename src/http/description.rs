@@ -8,13 +8,10 @@ use etag::EntityTag;
 use super::call::Call;
 use super::document;
 use super::query::Query;
-use super::respond::{self, RELEASE, Representation};
+use super::respond::{self, RELEASE, Representation, YAML};
 use crate::protocol::operation::JSON;
 use crate::protocol::problem::Problem;
 use crate::protocol::tag::weak_tag_of;
-
-/// RFC 9512.
-pub(super) const YAML: &str = "application/yaml";
 
 const OPENAPI_YAML: &str = include_str!("../../openapi.yaml");
 

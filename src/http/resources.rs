@@ -6,21 +6,24 @@ use actix_web::http::header;
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 
-use super::app::RESOURCE_PATCHES;
 use super::call::Call;
 use super::content::Taken;
 use super::query::Query;
 use super::respond::{self, NO_STORE, PRIVATE, Representation};
-use crate::protocol::command::{Action, Done, Operation};
+use crate::protocol::command::{Action, Done};
 use crate::protocol::condition::{ConditionFault, Conditions};
 use crate::protocol::json;
 use crate::protocol::media::ContentType;
 use crate::protocol::name::{ResourceName, TransactionId};
+use crate::protocol::operation::Operation;
 use crate::protocol::operation::{self, Change, ChangeMethod, JSON, JSON_PATCH, MERGE_PATCH};
 use crate::protocol::patch::{self, PatchKind};
 use crate::protocol::problem::{Conflict, FieldError, Problem, Slug};
 use crate::protocol::state::Resource;
 
+/// `Accept-Patch` of a resource (RFC 5789 §3.1).
+pub(super) const PATCHES: &str =
+    "application/merge-patch+json, application/json-patch+json, application/json";
 const PUT_TAKES: Taken = Taken {
     takes: ContentType::is_json,
     advice: "Send Content-Type: application/json, or another JSON type (application/*+json), in UTF-8.",
@@ -29,7 +32,7 @@ const PUT_TAKES: Taken = Taken {
 const PATCH_TAKES: Taken = Taken {
     takes: |media| operation::patch_kind(media.text()).is_some(),
     advice: "Send a JSON Merge Patch as application/merge-patch+json, or a JSON Patch as application/json-patch+json.",
-    accept_patch: Some(RESOURCE_PATCHES),
+    accept_patch: Some(PATCHES),
 };
 
 /// `GET /resources/{collection}/{key}`.

@@ -25,6 +25,9 @@ pub(super) const NO_STORE: &str = "no-store";
 /// `Cache-Control` of what only changes with a release.
 pub(super) const RELEASE: &str = "max-age=300";
 
+/// The media type of YAML (RFC 9512).
+pub(super) const YAML: &str = "application/yaml";
+
 /// What a GET shows, before the request's conditions are looked at.
 pub(super) struct Representation<'a> {
     /// The content.
@@ -111,7 +114,7 @@ pub(super) fn read(
     stale: impl FnOnce(bool) -> Problem,
 ) -> Result<HttpResponse, Problem> {
     let accept = call.lines(header::ACCEPT);
-    let json = shown.media_type != super::description::YAML;
+    let json = shown.media_type != YAML;
     if !(if json {
         media::accepts_json(&accept)
     } else {

@@ -3,7 +3,6 @@
 use actix_web::http::header;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 
-use super::app::TRANSACTION_PATCHES;
 use super::call::Call;
 use super::content::Taken;
 use super::document::{self, TransactionDocument};
@@ -17,6 +16,8 @@ use crate::protocol::operation::{self, JSON};
 use crate::protocol::problem::{Problem, Slug};
 use crate::protocol::state::Transaction;
 
+/// `Accept-Patch` of a transaction (RFC 5789 §3.1).
+pub(super) const PATCHES: &str = "application/merge-patch+json, application/json";
 const TAKES: Taken = Taken {
     takes: is_plain_json,
     advice: "Send Content-Type: application/json.",
@@ -25,7 +26,7 @@ const TAKES: Taken = Taken {
 const PATCH_TAKES: Taken = Taken {
     takes: |media| is_plain_json(media) || media.is_merge_patch(),
     advice: "Send Content-Type: application/merge-patch+json, or application/json.",
-    accept_patch: Some(TRANSACTION_PATCHES),
+    accept_patch: Some(PATCHES),
 };
 
 fn is_plain_json(media: &ContentType) -> bool {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::condition::{ConditionFault, Conditions};
 use super::name::{ResourceName, Tenant, TransactionId};
-use super::operation::{Change, ChangeMethod};
+use super::operation::{Change, ChangeMethod, Operation};
 use super::problem::Problem;
 use super::state::{Resource, Transaction};
 
@@ -68,17 +68,6 @@ pub struct PutContent {
     pub operation: Option<Operation>,
     /// Members that only the creating form takes.
     pub new: NewTransaction,
-}
-
-/// The operation of a transaction: its changes, and what makes it the same as another.
-#[derive(Clone, Debug)]
-pub struct Operation {
-    /// 1 to 1000 changes of distinct targets.
-    pub changes: Vec<Change>,
-    /// The changes as a JSON array, defaults left out, tags quoted, bodies as they came.
-    pub text: Arc<str>,
-    /// SHA-256 of the canonical form of `text`.
-    pub digest: [u8; 32],
 }
 
 /// What was done.

@@ -7,12 +7,13 @@ mod changes;
 mod refusal;
 mod transaction;
 
-pub use transaction::answerable;
+pub use refusal::answerable;
 
-use super::command::{Action, Command, Done, Operation, Verdict};
+use super::command::{Action, Command, Done, Verdict};
 use super::condition::{ConditionFault, Conditions, Judgement, Selected, TagList};
 use super::name::ResourceName;
 use super::operation::ChangeMethod;
+use super::operation::Operation;
 use super::patch::PatchKind;
 use super::problem::{Problem, Slug};
 use super::state::Resource;

@@ -5,6 +5,7 @@
 
 mod change;
 mod document;
+mod faults;
 
 pub use document::{malformed, parse_post, parse_put, parse_renewal};
 
@@ -12,7 +13,6 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::command::Operation;
 use super::condition::Conditions;
 use super::json;
 use super::media::ContentType;
@@ -70,6 +70,17 @@ pub const JSON: &str = "application/json";
 pub const MERGE_PATCH: &str = "application/merge-patch+json";
 /// RFC 6902.
 pub const JSON_PATCH: &str = "application/json-patch+json";
+
+/// The operation of a transaction: its changes, and what makes it the same as another.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// 1 to 1000 changes of distinct targets.
+    pub changes: Vec<Change>,
+    /// The changes as a JSON array, defaults left out, tags quoted, bodies as they came.
+    pub text: Arc<str>,
+    /// SHA-256 of the canonical form of `text`.
+    pub digest: [u8; 32],
+}
 
 impl Operation {
     /// An operation of these changes, with its normal form and digest.

@@ -1,6 +1,8 @@
 //! What clients are told whose request does not fit the state of a transaction: what it is, and what to send next.
 
+use crate::protocol::clock::Timestamp;
 use crate::protocol::condition::{Conditions, Judgement, Selected};
+use crate::protocol::name::TransactionId;
 use crate::protocol::problem::{Problem, Slug};
 use crate::protocol::state::{State, Transaction};
 
@@ -71,4 +73,42 @@ pub(super) fn already_finished(transaction: Transaction) -> Problem {
         transaction.tag
     );
     Problem::new(Slug::TransactionFinished, detail).with_current(transaction)
+}
+
+/// Refuses what is `410` for every method: cancelled, expired, or not newer than the purge horizon.
+///
+/// # Errors
+/// `transaction-cancelled`, `transaction-expired`, `gone` (contract §5, "Life and purge").
+pub fn answerable(
+    id: TransactionId,
+    found: Option<&Transaction>,
+    now: Timestamp,
+    purge_horizon: Timestamp,
+) -> Result<(), Problem> {
+    let never = "It was not applied and never will be. Create a new transaction with POST /transactions if it is still wanted.";
+    match found.map(|transaction| transaction.state_at(now)) {
+        Some(State::Cancelled) => Err(Problem::new(
+            Slug::TransactionCancelled,
+            format!("This transaction was cancelled. {never}"),
+        )),
+        Some(State::Expired) => Err(Problem::new(
+            Slug::TransactionExpired,
+            format!("This transaction expired while it was open. {never}"),
+        )),
+        Some(State::Open | State::Committed) => Ok(()),
+        None => {
+            let micros = id.unix_millis().map(|millis| {
+                i64::try_from(millis)
+                    .unwrap_or(i64::MAX)
+                    .saturating_mul(1000)
+            });
+            if micros.is_some_and(|micros| micros <= purge_horizon.micros()) {
+                let detail = format!(
+                    "The id is from before {purge_horizon}; what is that old and has no record cannot be told any more."
+                );
+                return Err(Problem::new(Slug::Gone, detail));
+            }
+            Ok(())
+        }
+    }
 }

@@ -434,7 +434,7 @@ fn a_reference_is_shared_while_open_and_free_after_expiry() {
     };
     assert_eq!(shared.id, id(1));
     let content = PutContent {
-        operation: Some(crate::protocol::command::Operation::new(vec![])),
+        operation: Some(Operation::new(vec![])),
         new: new("r"),
     };
     let named = command(3, conditions(&[], &["*"]), Action::Put(Ok(content)));

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use etag::EntityTag;
 
 use super::changes::{self, ChangeOutcome};
-use super::refusal::{already_finished, duplicate_reference, stale, unknown_id, weak};
+use super::refusal::{already_finished, answerable, duplicate_reference, stale, unknown_id, weak};
 use super::{judge_content_first, judge_content_last, parsed};
-use crate::protocol::clock::Timestamp;
-use crate::protocol::command::{Command, Done, NewTransaction, Operation, PutContent, Verdict};
+use crate::protocol::command::{Command, Done, NewTransaction, PutContent, Verdict};
 use crate::protocol::condition::{Conditions, Judgement, Selected, TagList};
 use crate::protocol::json;
 use crate::protocol::limits;
-use crate::protocol::name::TransactionId;
+use crate::protocol::operation::Operation;
 use crate::protocol::problem::{FieldError, Problem, Slug};
 use crate::protocol::state::{State, Transaction};
 use crate::protocol::tag::DocumentTag;
@@ -297,44 +296,6 @@ fn lookup<'w>(world: &'w World, command: &Command) -> Result<Option<&'w Transact
     let found = world.transaction(command.id);
     answerable(command.id, found, world.now, world.purge_horizon)?;
     Ok(found)
-}
-
-/// Refuses what is `410` for every method: cancelled, expired, or not newer than the purge horizon.
-///
-/// # Errors
-/// `transaction-cancelled`, `transaction-expired`, `gone` (contract §5, "Life and purge").
-pub fn answerable(
-    id: TransactionId,
-    found: Option<&Transaction>,
-    now: Timestamp,
-    purge_horizon: Timestamp,
-) -> Result<(), Problem> {
-    let never = "It was not applied and never will be. Create a new transaction with POST /transactions if it is still wanted.";
-    match found.map(|transaction| transaction.state_at(now)) {
-        Some(State::Cancelled) => Err(Problem::new(
-            Slug::TransactionCancelled,
-            format!("This transaction was cancelled. {never}"),
-        )),
-        Some(State::Expired) => Err(Problem::new(
-            Slug::TransactionExpired,
-            format!("This transaction expired while it was open. {never}"),
-        )),
-        Some(State::Open | State::Committed) => Ok(()),
-        None => {
-            let micros = id.unix_millis().map(|millis| {
-                i64::try_from(millis)
-                    .unwrap_or(i64::MAX)
-                    .saturating_mul(1000)
-            });
-            if micros.is_some_and(|micros| micros <= purge_horizon.micros()) {
-                let detail = format!(
-                    "The id is from before {purge_horizon}; what is that old and has no record cannot be told any more."
-                );
-                return Err(Problem::new(Slug::Gone, detail));
-            }
-            Ok(())
-        }
-    }
 }
 
 fn holder<'w>(world: &'w World, new: &NewTransaction) -> Option<&'w Transaction> {

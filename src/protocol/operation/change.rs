@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::document::{Faults, pointer};
+use super::faults::{Faults, pointer};
 use super::{Change, ChangeMethod, JSON, JSON_PATCH, MERGE_PATCH, patch_kind};
 use crate::protocol::condition::{Conditions, TagList};
 use crate::protocol::json::Json;

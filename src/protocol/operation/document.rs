@@ -1,49 +1,12 @@
 //! The documents of `POST`, `PUT` and `PATCH` on transactions: their members, and every fault with its pointer.
 
 use super::change;
-use crate::protocol::command::{NewTransaction, Operation, PutContent};
+use super::faults::{Faults, pointer};
+use crate::protocol::command::{NewTransaction, PutContent};
 use crate::protocol::json::{self, Json, Kind};
 use crate::protocol::limits;
+use crate::protocol::operation::Operation;
 use crate::protocol::problem::{FieldError, Problem, Slug};
-
-/// Faults that are told at once; an answer must not be many times as long as its request.
-const FAULTS_MAX: usize = 100;
-
-/// Gathers faults, so that a client can mend them all at once.
-#[derive(Default)]
-pub(super) struct Faults {
-    pub(super) invalid: Vec<FieldError>,
-    pub(super) unconditional: Vec<FieldError>,
-}
-
-impl Faults {
-    pub(super) fn add(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
-        if self.invalid.len() >= FAULTS_MAX {
-            return;
-        }
-        self.invalid.push(FieldError {
-            pointer: pointer.into(),
-            detail: detail.into(),
-        });
-    }
-
-    fn into_result(self) -> Result<(), Problem> {
-        if !self.invalid.is_empty() {
-            let detail =
-                "Nothing was changed. Mend every place in errors, then send the request again.";
-            return Err(Problem::new(Slug::InvalidOperation, detail).with_errors(self.invalid));
-        }
-        if !self.unconditional.is_empty() {
-            let detail = "Nothing was changed. Every change names the state it expects: add \"if_match\": \"<tag>\" \
-                          with the tag you read, \"if_match\": \"*\" for any state, or for PUT and GET \
-                          \"if_none_match\": \"*\" if it must not exist.";
-            return Err(
-                Problem::new(Slug::PreconditionRequired, detail).with_errors(self.unconditional)
-            );
-        }
-        Ok(())
-    }
-}
 
 /// Turns a fault of the JSON reader into its problem.
 pub fn malformed(fault: json::JsonFault) -> Problem {
@@ -173,13 +136,6 @@ fn not_an_object(pointer: &str) -> Problem {
         detail: detail.into(),
     };
     Problem::new(Slug::InvalidOperation, detail).with_errors(vec![error])
-}
-
-/// `#/name`, with the name escaped as RFC 6901 §6 asks for.
-pub(super) fn pointer(name: &str) -> String {
-    let mut pointer = String::from("#");
-    json::push_pointer_segment(&mut pointer, name);
-    pointer
 }
 
 fn wanted_state(value: &Json<'_>, naming: bool, faults: &mut Faults) -> bool {
