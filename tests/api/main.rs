@@ -12,6 +12,7 @@ mod matrix;
 mod migrations;
 mod overload;
 mod races;
+mod regressions;
 mod representations;
 mod retries;
 mod transactions;

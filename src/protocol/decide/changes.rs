@@ -223,6 +223,9 @@ fn new_bodies(
     let mut errors = Vec::new();
     let mut work = Work::default();
     for (index, change) in changes.iter().enumerate() {
+        if work.is_spent() {
+            break;
+        }
         let ChangeMethod::Patch(kind) = change.method else {
             bodies.push(change.body.clone());
             continue;

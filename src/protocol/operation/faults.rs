@@ -6,6 +6,9 @@ use crate::protocol::problem::{FieldError, Problem, Slug};
 /// Faults that are told at once; an answer must not be many times as long as its request.
 const FAULTS_MAX: usize = 100;
 
+/// Bytes of a name that is told back in a pointer, for the same reason.
+const NAME_BYTES_TOLD_MAX: usize = 256;
+
 /// Gathers faults, so that a client can mend them all at once.
 #[derive(Default)]
 pub(super) struct Faults {
@@ -42,9 +45,11 @@ impl Faults {
     }
 }
 
-/// `#/name`, with the name escaped as RFC 6901 §6 asks for.
+/// `#/name`, with the name escaped as RFC 6901 §6 asks for; `#` for a name too long to be told back.
 pub(super) fn pointer(name: &str) -> String {
     let mut pointer = String::from("#");
-    json::push_pointer_segment(&mut pointer, name);
+    if name.len() <= NAME_BYTES_TOLD_MAX {
+        json::push_pointer_segment(&mut pointer, name);
+    }
     pointer
 }

@@ -41,12 +41,29 @@ pub struct PatchFailure {
 /// Work that the patches of one operation may cause beyond reading them, in bytes copied or compared: some sixty copies
 /// of a document of 1 MiB, under a second at worst.
 const WORK_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of a target that are read for one unit of [`WORK_MAX`].
+const READS_PER_WORK: usize = 8;
 /// Array elements that move over for one unit of [`WORK_MAX`].
 const SHIFTS_PER_WORK: usize = 2;
 
 /// The work done by the patches of one operation, which share one bound.
 #[derive(Debug, Default)]
 pub struct Work(usize);
+
+impl Work {
+    /// Whether no more is done: any further patch fails.
+    pub fn is_spent(&self) -> bool {
+        self.0 > WORK_MAX
+    }
+
+    fn spend(&mut self, work: usize) -> Result<(), String> {
+        self.0 = self.0.saturating_add(work);
+        if self.is_spent() {
+            return Err("This takes too much work; send the whole document instead.".to_owned());
+        }
+        Ok(())
+    }
+}
 
 /// [`apply_within`] with a bound of its own.
 ///
@@ -82,6 +99,7 @@ pub fn apply_within(
         index: None,
         detail,
     };
+    work.spend(target.len() / READS_PER_WORK).map_err(whole)?;
     let target = json::parse(target.as_bytes())
         .map_err(|fault| whole(format!("The target is not JSON: {fault}")))?;
     let patch = json::parse(patch.as_bytes())
@@ -324,11 +342,7 @@ impl<'t> Document<'t, '_> {
     }
 
     fn spend(&mut self, work: usize) -> Done<()> {
-        self.work.0 = self.work.0.saturating_add(work);
-        if self.work.0 > WORK_MAX {
-            return Err("This takes too much work; send the whole document instead.".to_owned());
-        }
-        Ok(())
+        self.work.spend(work)
     }
 }
 
