@@ -1,4 +1,4 @@
-//! What once went wrong and was found by looking for it: each was found by trying to break the server.
+//! What review found by trying to break the server, one file a kind: what went wrong once must not again.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod content;
