@@ -22,7 +22,8 @@ test: ## everything that is checked: format, lints, documentation, the demo, the
 	cargo build --locked
 	scripts/demo.py --binary $(TARGET)/debug/ifmatch
 	scripts/readme-check.sh --binary $(TARGET)/debug/ifmatch
-	cargo test --locked
+	cargo test --locked --doc
+	cargo test --locked --lib --bins --tests
 
 demo: ## 8,340 documents, two competing clients, a lost answer: watch the promises being kept
 	@scripts/install.sh build demo
