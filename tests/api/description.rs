@@ -10,6 +10,7 @@ use ifmatch::protocol::problem::Slug;
 use serde_json::Value;
 
 use crate::support::server::Server;
+pub(crate) use checker::observe;
 use checker::{description, faults, resolved};
 
 /// The methods that a description can name.

@@ -2,9 +2,13 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::Value;
+
+/// Sees every answer to a request that was made of parts: method, path with query, answer.
+pub static OBSERVER: OnceLock<fn(&str, &str, &Response)> = OnceLock::new();
 
 /// One connection; made again when the server has closed it.
 pub struct Client {
@@ -68,7 +72,11 @@ impl Client {
         } else {
             request.extend_from_slice(b"\r\n");
         }
-        self.raw(&request, method == "HEAD")
+        let response = self.raw(&request, method == "HEAD");
+        if let Some(observe) = OBSERVER.get() {
+            observe(method, path, &response);
+        }
+        response
     }
 
     /// Sends bytes as they are and reads one response.

@@ -8,7 +8,7 @@ use actix_web::dev::ServerHandle;
 use ifmatch::engine::{Engine, Settings};
 use ifmatch::http::{self, HttpSettings};
 
-use super::client::Client;
+use super::client::{Client, OBSERVER};
 use super::cluster;
 
 /// A running server; stopped when dropped.
@@ -36,6 +36,8 @@ impl Server {
         engine: impl FnOnce(&mut Settings),
         http: impl FnOnce(&mut HttpSettings),
     ) -> Self {
+        // Every answer that any test gets is held against the API description.
+        let _ = OBSERVER.set(crate::description::observe);
         let mut settings = Settings::new(database_url);
         settings.readers = 2;
         engine(&mut settings);
