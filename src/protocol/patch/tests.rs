@@ -316,7 +316,7 @@ fn work_is_bounded() {
     fails(
         &long,
         &format!("[{}]", swap.trim_end_matches(',')),
-        Some(268),
+        Some(267),
         "too much work",
     );
     let one = format!("[0.{}1e900001]", "0".repeat(900_000));
