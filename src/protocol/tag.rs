@@ -1,7 +1,7 @@
 //! Entity tags (RFC 9110 §8.8.3): the one place where ours are made and where anybody's are read.
 //!
-//! A tag of ours is a version and a nonce. The version orders nothing for clients, to whom a tag is opaque; the nonce comes from the
-//! writing transaction's id, so that a database restored from an older backup cannot issue a tag twice. This module must not know
+//! A tag of ours is a version and a nonce. The version orders nothing for clients, to whom a tag is opaque; the nonce is drawn
+//! at random for each operation that is applied, so that a database restored from an older backup cannot issue a tag twice. This module must not know
 //! where versions and nonces come from, nor what a list of tags is a condition for (that is [`super::condition`]).
 
 use std::fmt;

@@ -22,9 +22,7 @@ pub(in crate::protocol) use canonical::{escaped_bytes, write_string};
 pub use parse::{parse, parse_operation};
 pub use pointer::push_pointer_segment;
 
-/// Levels of arrays and objects a value may have, the outermost one being level 1. Deep enough for any document made by
-/// people, shallow enough that recursion over a value needs no thought in any language that reads it.
-pub const JSON_DEPTH_MAX: usize = 100;
+pub use super::limits::JSON_DEPTH_MAX;
 
 /// Why content is not acceptable JSON; the answer is a `400` with this as an entry of `errors` (RFC 9457 §3).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
