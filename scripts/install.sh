@@ -4,6 +4,8 @@
 #   scripts/install.sh build        a C compiler, the libpq headers, the Postgres server binaries
 #   scripts/install.sh build lint   also rustfmt and clippy
 #   scripts/install.sh build demo   also curl, python3 and the iso-codes data
+#   scripts/install.sh python       python3 with venv          scripts/install.sh node      node and npm
+#   scripts/install.sh java         a JDK                      scripts/install.sh browser   chromium
 #
 # No Postgres is started: the server runs one of its own, in its data directory.
 set -euo pipefail
@@ -76,7 +78,19 @@ for purpose in "$@"; do
       command -v python3 >/dev/null || packages+=(python3)
       [ -e "${ISO_CODES_DIR:-/usr/share/iso-codes/json}/iso_639-3.json" ] || packages+=(iso-codes)
       ;;
-    *) die "unknown purpose '$purpose': build, lint or demo" ;;
+    python)
+      python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
+      ;;
+    node)
+      command -v npm >/dev/null || packages+=(nodejs npm)
+      ;;
+    java)
+      javac -version >/dev/null 2>&1 || packages+=(default-jdk-headless)
+      ;;
+    browser)
+      command -v chromium >/dev/null || packages+=(chromium)
+      ;;
+    *) die "unknown purpose '$purpose': build, lint, demo, python, node, java or browser" ;;
   esac
 done
 
@@ -87,6 +101,7 @@ missing="${missing# }"
 if [ "$(uname -s)" = Darwin ]; then
   say "missing: $missing"
   say "run: brew install postgresql libpq    (a compiler: xcode-select --install; python3: brew install python)"
+  say "node: brew install node    java: brew install openjdk    browser: brew install --cask chromium"
   say "iso-codes: brew install iso-codes, and export ISO_CODES_DIR=\"\$(brew --prefix iso-codes)/share/iso-codes/json\""
   exit 1
 fi
