@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// Measured against the system's allocator: docs/decisions/0006-throughput.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     ifmatch::cli::main()
 }

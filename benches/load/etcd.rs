@@ -24,7 +24,9 @@ async fn post(connection: &mut Connection, content: &Value) -> io::Result<Value>
     if status == 200 {
         Ok(answer)
     } else {
-        Err(io::Error::other(format!("unexpected answer {status}: {answer}")))
+        Err(io::Error::other(format!(
+            "unexpected answer {status}: {answer}"
+        )))
     }
 }
 
@@ -44,7 +46,10 @@ pub(crate) async fn prepare(connection: &mut Connection, keys: usize) -> io::Res
 }
 
 fn revision(answer: &Value) -> String {
-    answer["header"]["revision"].as_str().unwrap_or_default().to_owned()
+    answer["header"]["revision"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// One transaction over `count` keys; without `compare` always over the first.
@@ -70,10 +75,18 @@ pub(crate) async fn step(
             json!({"requestPut": {"key": name(*key), "value": BASE64.encode(value)}})
         })
         .collect();
-    let answer = post(connection, &json!({"compare": comparisons, "success": puts})).await?;
+    let answer = post(
+        connection,
+        &json!({"compare": comparisons, "success": puts}),
+    )
+    .await?;
     for key in keys.iter().filter(|_| compare) {
         shared.give_back(*key, Some(revision(&answer)));
     }
     let failed = answer["succeeded"] != true;
-    Ok(Step { round_trips: 1, failed, conflicts: u64::from(failed) })
+    Ok(Step {
+        round_trips: 1,
+        failed,
+        conflicts: u64::from(failed),
+    })
 }

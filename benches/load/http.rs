@@ -44,7 +44,10 @@ impl Connection {
         use std::io::Write as _;
         self.request.clear();
         self.answers_head = method == "HEAD";
-        write!(self.request, "{method} {target} HTTP/1.1\r\nHost: localhost\r\n{fields}")?;
+        write!(
+            self.request,
+            "{method} {target} HTTP/1.1\r\nHost: localhost\r\n{fields}"
+        )?;
         if !content.is_empty() {
             write!(
                 self.request,

@@ -70,13 +70,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let shared = Rc::new(Shared::prepare(
-        &arguments.address,
-        arguments.work,
-        &arguments.collection,
-        arguments.keys,
-    )
-    .await?);
+    let shared = Rc::new(
+        Shared::prepare(
+            &arguments.address,
+            arguments.work,
+            &arguments.collection,
+            arguments.keys,
+        )
+        .await?,
+    );
     let measured = Rc::new(RefCell::new(Measured {
         latency: Histogram::new_with_bounds(1, LATENCY_MAX_US, 3)?,
         operations: 0,

@@ -159,8 +159,14 @@ async fn read_tags(
     while let Some(target) = next.take().filter(|_| tags.len() < keys) {
         let status = connection.send("GET", &target, "", b"").await?;
         let page: serde_json::Value = serde_json::from_slice(connection.content())?;
-        let items = page["items"].as_array().ok_or_else(|| expected(status, connection))?;
-        tags.extend(items.iter().filter_map(|item| item["etag"].as_str().map(str::to_owned)));
+        let items = page["items"]
+            .as_array()
+            .ok_or_else(|| expected(status, connection))?;
+        tags.extend(
+            items
+                .iter()
+                .filter_map(|item| item["etag"].as_str().map(str::to_owned)),
+        );
         next = page["next"].as_str().map(str::to_owned);
     }
     tags.truncate(keys);
@@ -228,27 +234,44 @@ impl Worker {
         let fields = format!("If-Match: {}\r\n", self.shared.tag(key));
         let content = format!(r#"{{"balance":{}}}"#, self.random.random_range(0..10_000));
         let target = self.shared.target(key);
-        let status = connection.send("PUT", &target, &fields, content.as_bytes()).await?;
-        self.shared.give_back(key, connection.etag().map(str::to_owned));
+        let status = connection
+            .send("PUT", &target, &fields, content.as_bytes())
+            .await?;
+        self.shared
+            .give_back(key, connection.etag().map(str::to_owned));
         if status != 204 {
             return Err(expected(status, connection));
         }
-        Ok(Step { round_trips: 1, ..Step::default() })
+        Ok(Step {
+            round_trips: 1,
+            ..Step::default()
+        })
     }
 
     async fn hot(&mut self, connection: &mut Connection) -> io::Result<Step> {
         let content = format!(r#"{{"balance":{}}}"#, self.random.random_range(0..10_000));
         let target = self.shared.target(0);
-        let status = connection.send("PUT", &target, "If-Match: *\r\n", content.as_bytes()).await?;
+        let status = connection
+            .send("PUT", &target, "If-Match: *\r\n", content.as_bytes())
+            .await?;
         if status != 204 {
             return Err(expected(status, connection));
         }
-        Ok(Step { round_trips: 1, ..Step::default() })
+        Ok(Step {
+            round_trips: 1,
+            ..Step::default()
+        })
     }
 
     async fn two(&mut self, connection: &mut Connection) -> io::Result<Step> {
         let keys = [(); 2].map(|()| self.shared.take(&mut self.random));
-        let changes = keys.map(|key| (key, self.shared.tag(key), self.random.random_range(0..10_000)));
+        let changes = keys.map(|key| {
+            (
+                key,
+                self.shared.tag(key),
+                self.random.random_range(0..10_000),
+            )
+        });
         let content = self.operation(&changes);
         let (status, tag) = self.apply(connection, &content, "").await?;
         for key in keys {
@@ -260,7 +283,10 @@ impl Worker {
         for (key, tag) in keys.into_iter().zip(tag) {
             self.shared.give_back(key, Some(tag));
         }
-        Ok(Step { round_trips: 1, ..Step::default() })
+        Ok(Step {
+            round_trips: 1,
+            ..Step::default()
+        })
     }
 
     /// Money from one account to the other; the accounts are pairs, so that `keys` of them meet.
@@ -278,9 +304,14 @@ impl Worker {
                 }
             };
             let [(from_tag, from), (to_tag, to)] = accounts;
-            let content = self.operation(&[(first, from_tag, from - 1), (first + 1, to_tag, to + 1)]);
+            let content =
+                self.operation(&[(first, from_tag, from - 1), (first + 1, to_tag, to + 1)]);
             step.round_trips += 1;
-            let prefer = if bodies { "Prefer: return=representation\r\n" } else { "" };
+            let prefer = if bodies {
+                "Prefer: return=representation\r\n"
+            } else {
+                ""
+            };
             let (status, _) = self.apply(connection, &content, prefer).await?;
             match status {
                 201 => return Ok(step),
@@ -309,7 +340,10 @@ impl Worker {
         let page: serde_json::Value = serde_json::from_slice(connection.content())?;
         let account = |index: usize| {
             let item = &page["items"][index];
-            Some((item["etag"].as_str()?.to_owned(), item["body"]["balance"].as_i64()?))
+            Some((
+                item["etag"].as_str()?.to_owned(),
+                item["body"]["balance"].as_i64()?,
+            ))
         };
         match (account(0), account(1)) {
             (Some(from), Some(to)) => Ok([from, to]),
@@ -319,7 +353,9 @@ impl Worker {
 
     async fn large(&mut self, connection: &mut Connection) -> io::Result<Step> {
         let keys = self.shared.tags.borrow().len();
-        let first = self.random.random_range(0..keys.saturating_sub(LARGE_CHANGES).max(1));
+        let first = self
+            .random
+            .random_range(0..keys.saturating_sub(LARGE_CHANGES).max(1));
         let changes: Vec<_> = (first..first + LARGE_CHANGES)
             .map(|key| (key, "*".to_owned(), self.random.random_range(0..10_000)))
             .collect();
@@ -328,7 +364,10 @@ impl Worker {
         if status != 201 {
             return Err(expected(status, connection));
         }
-        Ok(Step { round_trips: 1, ..Step::default() })
+        Ok(Step {
+            round_trips: 1,
+            ..Step::default()
+        })
     }
 
     async fn get(&mut self, connection: &mut Connection, tagged: bool) -> io::Result<Step> {
@@ -343,16 +382,24 @@ impl Worker {
         if status != if tagged { 304 } else { 200 } {
             return Err(expected(status, connection));
         }
-        Ok(Step { round_trips: 1, ..Step::default() })
+        Ok(Step {
+            round_trips: 1,
+            ..Step::default()
+        })
     }
 
     async fn replay(&mut self, connection: &mut Connection) -> io::Result<Step> {
         let (target, content) = self.replayed.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        let status = connection.send("PUT", target, "If-Match: *\r\n", content.as_bytes()).await?;
+        let status = connection
+            .send("PUT", target, "If-Match: *\r\n", content.as_bytes())
+            .await?;
         if status != 200 {
             return Err(expected(status, connection));
         }
-        Ok(Step { round_trips: 1, ..Step::default() })
+        Ok(Step {
+            round_trips: 1,
+            ..Step::default()
+        })
     }
 
     /// Applies an operation under an id of its own; the status, and the new tags.
@@ -364,7 +411,9 @@ impl Worker {
     ) -> io::Result<(u16, Vec<String>)> {
         let target = format!("/transactions/{}", Uuid::now_v7());
         let fields = format!("If-None-Match: *\r\n{prefer}");
-        let status = connection.send("PUT", &target, &fields, content.as_bytes()).await?;
+        let status = connection
+            .send("PUT", &target, &fields, content.as_bytes())
+            .await?;
         if status != 201 || self.work != Work::Two {
             return Ok((status, Vec::new()));
         }
@@ -396,7 +445,10 @@ fn conflicting_pair(connection: &Connection) -> Option<[(String, i64); 2]> {
     let problem: serde_json::Value = serde_json::from_slice(connection.content()).ok()?;
     let account = |index: usize| {
         let conflict = &problem["conflicts"][index];
-        Some((conflict["current"].as_str()?.to_owned(), conflict["body"]["balance"].as_i64()?))
+        Some((
+            conflict["current"].as_str()?.to_owned(),
+            conflict["body"]["balance"].as_i64()?,
+        ))
     };
     Some([account(0)?, account(1)?])
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use diesel::pg::PgConnection;
 
+use super::believer::{Believer, Sight};
 use crate::protocol::command::{Command, Verdict};
 use crate::protocol::decide::decide;
 use crate::protocol::name::{ResourceName, Tenant, TransactionId};
@@ -29,8 +30,18 @@ const ATTEMPTS_MAX: u32 = 12;
 const SETTLE_TIME: Duration = Duration::from_secs(25);
 
 /// Commits a batch of commands of one tenant; as many verdicts, in the same order.
-pub(super) fn commit(pool: &Pool, commands: &[Command], body_bytes_max: usize) -> Vec<Verdict> {
-    let error = match attempt_repeatedly(pool, commands, body_bytes_max) {
+pub(super) fn commit(
+    pool: &Pool,
+    believer: &mut Believer,
+    commands: &[Command],
+    body_bytes_max: usize,
+) -> Vec<Verdict> {
+    let applied = match believer.attempt(pool, commands, body_bytes_max) {
+        Ok(Some(verdicts)) => Ok(verdicts),
+        Ok(None) => attempt_repeatedly(pool, believer, commands, body_bytes_max),
+        Err(error) => Err(error),
+    };
+    let error = match applied {
         Ok(verdicts) => return verdicts,
         Err(error) => error,
     };
@@ -48,7 +59,14 @@ pub(super) fn commit(pool: &Pool, commands: &[Command], body_bytes_max: usize) -
         );
         return commands
             .iter()
-            .flat_map(|command| commit(pool, std::slice::from_ref(command), body_bytes_max))
+            .flat_map(|command| {
+                commit(
+                    pool,
+                    believer,
+                    std::slice::from_ref(command),
+                    body_bytes_max,
+                )
+            })
             .collect();
     }
     let problem = super::reader::problem_of(&error);
@@ -57,6 +75,7 @@ pub(super) fn commit(pool: &Pool, commands: &[Command], body_bytes_max: usize) -
 
 fn attempt_repeatedly(
     pool: &Pool,
+    believer: &mut Believer,
     commands: &[Command],
     body_bytes_max: usize,
 ) -> Result<Vec<Verdict>, StoreError> {
@@ -66,10 +85,13 @@ fn attempt_repeatedly(
         let mut written = Written::default();
         let result =
             pool.write(|connection| run_in_txn(connection, commands, body_bytes_max, &mut written));
+        if let Some(sight) = written.sight.take() {
+            believer.see(sight);
+        }
         match result {
             Err(StoreError::InDoubt(error)) => {
                 let doubt = StoreError::InDoubt(error);
-                match settle(pool, &written, &doubt) {
+                match settle(pool, written.proof.as_ref(), &doubt) {
                     Some(true) => return Ok(written.verdicts),
                     Some(false) if attempt < ATTEMPTS_MAX => {}
                     Some(false) | None => return Err(doubt),
@@ -90,6 +112,7 @@ fn attempt_repeatedly(
 struct Written {
     verdicts: Vec<Verdict>,
     proof: Option<write::Proof>,
+    sight: Option<Sight>,
 }
 
 fn run_in_txn(
@@ -104,6 +127,12 @@ fn run_in_txn(
     };
     let ids = ids_of(connection, &tenant, commands)?;
     let opened = lock::transactions_lock_in_txn(connection, &tenant, &ids)?;
+    written.sight = Some(Sight {
+        tenant: tenant.clone(),
+        now: opened.now,
+        purge_horizon: opened.purge_horizon,
+        at: Instant::now(),
+    });
     let mut world = world_of(opened, body_bytes_max);
     let uses = uses_of(commands);
     let placeholders = lock::placeholders_insert_in_txn(connection, &tenant, world.now, &uses)?;
@@ -262,8 +291,12 @@ fn lock_all(
 ///
 /// `None` where it could not be found out in time. One transaction of the batch tells for all: they were one Postgres
 /// transaction.
-fn settle(pool: &Pool, written: &Written, doubt: &StoreError) -> Option<bool> {
-    let Some(proof) = &written.proof else {
+pub(super) fn settle(
+    pool: &Pool,
+    proof: Option<&write::Proof>,
+    doubt: &StoreError,
+) -> Option<bool> {
+    let Some(proof) = proof else {
         return Some(true);
     };
     tracing::warn!(

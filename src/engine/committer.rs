@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::Receiver;
 use tokio::sync::oneshot;
 
+use super::believer::Believer;
 use super::{Settings, batch};
 use crate::protocol::command::{Command, Verdict};
 use crate::store::pool::Pool;
@@ -43,6 +44,7 @@ pub(super) fn start(
 
 fn run(pool: &Pool, queue: &Receiver<Job>, body_bytes_max: usize) {
     let mut left_over = None;
+    let mut believer = Believer::default();
     while let Some(first) = left_over.take().or_else(|| queue.recv().ok()) {
         // Nobody waits for it any more and nothing has been done: it is dropped, as if it had been lost on the way.
         if first.answer.is_closed() {
@@ -54,7 +56,7 @@ fn run(pool: &Pool, queue: &Receiver<Job>, body_bytes_max: usize) {
             .into_iter()
             .map(|job| (job.command, job.answer))
             .unzip();
-        let verdicts = batch::commit(pool, &commands, body_bytes_max);
+        let verdicts = batch::commit(pool, &mut believer, &commands, body_bytes_max);
         for (answer, verdict) in answers.into_iter().zip(verdicts) {
             // Whoever does not wait any more asks again; the commit stands.
             let _ = answer.send(verdict);

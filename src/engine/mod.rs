@@ -4,6 +4,7 @@
 //! connection, and decides nothing itself: `protocol::decide` does.
 
 mod batch;
+mod believer;
 mod committer;
 pub mod query;
 mod reader;
@@ -107,13 +108,14 @@ impl Engine {
     /// # Errors
     /// Where the system gives no thread.
     pub fn start(settings: &Settings) -> std::io::Result<(Self, Workers)> {
-        let pool = |size: usize| {
+        let pool = |size: usize, commits: bool| {
             let size = u32::try_from(size).unwrap_or(u32::MAX);
-            Pool::new(&settings.database_url, size, settings.connection_timeout)
+            let timeout = settings.connection_timeout;
+            Pool::new(&settings.database_url, size, timeout, commits)
         };
         let (jobs, queue) = crossbeam_channel::bounded(settings.queue_length);
-        let mut handles = committer::start(settings, &pool(settings.committers), &queue)?;
-        let (reader, readers) = Reader::start(settings, &pool(settings.readers))?;
+        let mut handles = committer::start(settings, &pool(settings.committers, true), &queue)?;
+        let (reader, readers) = Reader::start(settings, &pool(settings.readers, false))?;
         handles.extend(readers);
         let shared = Shared {
             jobs,
@@ -184,8 +186,9 @@ impl Engine {
         tenant: &Tenant,
         name: &ResourceName,
     ) -> Result<Option<Resource>, Problem> {
-        let (tenant, name) = (tenant.clone(), name.clone());
-        self.read(move |connection| read::resource_fetch(connection, &tenant, &name))
+        self.shared
+            .reader
+            .point(self.shared.time_limit, tenant.clone(), name.clone())
             .await
     }
 

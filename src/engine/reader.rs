@@ -1,10 +1,11 @@
-//! Reader threads: a bounded queue of reads, each one statement on a connection of its own.
+//! Reader threads: a bounded queue of reads, each one statement on a connection of its own; reads of single resources
+//! that wait together share one.
 
 use std::io;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender};
 use diesel::pg::PgConnection;
 use tokio::sync::oneshot;
 
@@ -18,7 +19,30 @@ use crate::store::error::StoreError;
 use crate::store::pool::Pool;
 use crate::store::read;
 
-type Work = Box<dyn FnOnce(&Pool) + Send>;
+/// Reads of single resources that share a statement: enough to share its cost, few enough that their bodies fit.
+const POINTS_MAX: usize = 64;
+
+/// What a reader does.
+enum Work {
+    /// One resource.
+    Point(Point),
+    /// Anything else.
+    Other(Box<dyn FnOnce(&Pool) + Send>),
+}
+
+/// The read of one resource.
+struct Point {
+    tenant: Tenant,
+    name: ResourceName,
+    deadline: Instant,
+    answer: oneshot::Sender<Result<Option<Resource>, Problem>>,
+}
+
+impl Point {
+    fn is_wanted(&self) -> bool {
+        Instant::now() < self.deadline && !self.answer.is_closed()
+    }
+}
 
 /// The way to the reader threads.
 pub(super) struct Reader {
@@ -37,11 +61,7 @@ impl Reader {
                 let (pool, queue) = (pool.clone(), queue.clone());
                 thread::Builder::new()
                     .name(format!("reader-{number}"))
-                    .spawn(move || {
-                        while let Ok(work) = queue.recv() {
-                            work(&pool);
-                        }
-                    })
+                    .spawn(move || serve(&pool, &queue))
             })
             .collect::<io::Result<Vec<_>>>()?;
         Ok((Self { work }, handles))
@@ -58,23 +78,106 @@ impl Reader {
     ) -> Result<T, Problem> {
         let (answer, result) = oneshot::channel();
         let deadline = Instant::now() + time_limit;
-        let work: Work = Box::new(move |pool| {
+        self.enqueue(Work::Other(Box::new(move |pool| {
             if Instant::now() < deadline && !answer.is_closed() {
                 let _ = answer.send(pool.read(work).map_err(|error| problem_of(&error)));
             }
-        });
+        })))?;
+        in_time(time_limit, result).await
+    }
+
+    /// Reads one resource.
+    ///
+    /// # Errors
+    /// As [`Reader::run`].
+    pub(super) async fn point(
+        &self,
+        time_limit: Duration,
+        tenant: Tenant,
+        name: ResourceName,
+    ) -> Result<Option<Resource>, Problem> {
+        let (answer, result) = oneshot::channel();
+        self.enqueue(Work::Point(Point {
+            tenant,
+            name,
+            deadline: Instant::now() + time_limit,
+            answer,
+        }))?;
+        in_time(time_limit, result).await
+    }
+
+    fn enqueue(&self, work: Work) -> Result<(), Problem> {
         if self.work.try_send(work).is_err() {
             return Err(Problem::new(
                 Slug::Unavailable,
                 "Too many reads are waiting. Send the same request again in a moment.",
             ));
         }
-        match tokio::time::timeout(time_limit, result).await {
-            Ok(Ok(result)) => result,
-            _ => Err(Problem::new(
-                Slug::Unavailable,
-                "The database did not answer in time. Send the same request again in a moment.",
-            )),
+        Ok(())
+    }
+}
+
+async fn in_time<T>(
+    time_limit: Duration,
+    result: oneshot::Receiver<Result<T, Problem>>,
+) -> Result<T, Problem> {
+    match tokio::time::timeout(time_limit, result).await {
+        Ok(Ok(result)) => result,
+        _ => Err(Problem::new(
+            Slug::Unavailable,
+            "The database did not answer in time. Send the same request again in a moment.",
+        )),
+    }
+}
+
+fn serve(pool: &Pool, queue: &Receiver<Work>) {
+    let mut left_over = None;
+    while let Some(work) = left_over.take().or_else(|| queue.recv().ok()) {
+        match work {
+            Work::Other(work) => work(pool),
+            Work::Point(first) => {
+                let (points, rest) = gather(first, queue);
+                left_over = rest;
+                answer_points(pool, points);
+            }
+        }
+    }
+}
+
+/// Takes the reads of single resources that wait, of one tenant; what did not fit comes first next time.
+fn gather(first: Point, queue: &Receiver<Work>) -> (Vec<Point>, Option<Work>) {
+    let mut points = vec![first];
+    while points.len() < POINTS_MAX {
+        match queue.try_recv() {
+            Ok(Work::Point(point)) if point.tenant == points[0].tenant => points.push(point),
+            Ok(work) => return (points, Some(work)),
+            Err(_) => break,
+        }
+    }
+    (points, None)
+}
+
+/// One statement for all; each is answered from the one snapshot that was taken after it had been asked.
+fn answer_points(pool: &Pool, points: Vec<Point>) {
+    let points: Vec<Point> = points.into_iter().filter(Point::is_wanted).collect();
+    let Some(tenant) = points.first().map(|point| point.tenant.clone()) else {
+        return;
+    };
+    let found = pool.read(|connection| {
+        let names: Vec<&ResourceName> = points.iter().map(|point| &point.name).collect();
+        read::resources_fetch_each(connection, &tenant, &names)
+    });
+    match found {
+        Ok(found) => {
+            for (point, resource) in points.into_iter().zip(found) {
+                let _ = point.answer.send(Ok(resource));
+            }
+        }
+        Err(error) => {
+            let problem = problem_of(&error);
+            for point in points {
+                let _ = point.answer.send(Err(problem.clone()));
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here does I/O, reads a clock, or knows of actix or diesel. Listed in reading order.
 
+pub mod belief;
 pub mod clock;
 pub mod command;
 pub mod condition;

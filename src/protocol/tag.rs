@@ -133,6 +133,11 @@ impl ClientTag {
         &self.text
     }
 
+    /// The state of ours that it names strongly, if it can name one.
+    pub fn state_tag(&self) -> Option<StateTag> {
+        self.known.as_ref().and_then(StateTag::read)
+    }
+
     /// RFC 9110 §8.8.3.2's strong comparison.
     pub fn strong_matches(&self, tag: &EntityTag) -> bool {
         self.known

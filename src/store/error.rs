@@ -17,7 +17,7 @@ pub enum StoreError {
     Busy(#[source] DieselError),
     /// The connection broke while COMMIT was under way.
     #[error("the outcome of COMMIT is not known")]
-    InDoubt(#[source] DieselError),
+    InDoubt(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Anything else.
     #[error("the database refused a statement")]
     Failed(#[source] DieselError),

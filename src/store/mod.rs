@@ -3,6 +3,7 @@
 //! SQL is written here and nowhere else. It knows the protocol's values, and nothing of HTTP; it decides nothing:
 //! what a command does is `protocol::decide`'s to say.
 
+pub mod believed;
 pub mod error;
 pub mod lock;
 pub mod migrate;

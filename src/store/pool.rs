@@ -18,6 +18,7 @@ pub struct Session {
 #[derive(Debug)]
 pub struct SessionManager {
     database_url: String,
+    commits: bool,
 }
 
 impl r2d2::ManageConnection for SessionManager {
@@ -25,7 +26,12 @@ impl r2d2::ManageConnection for SessionManager {
     type Error = ConnectionError;
 
     fn connect(&self) -> Result<Session, ConnectionError> {
-        let connection = PgConnection::establish(&self.database_url)?;
+        let mut connection = PgConnection::establish(&self.database_url)?;
+        if self.commits {
+            connection
+                .batch_execute(COMMITTER_SESSION)
+                .map_err(|error| ConnectionError::BadConnection(error.to_string()))?;
+        }
         Ok(Session {
             connection,
             broken: false,
@@ -61,8 +67,9 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool of `size` sessions; nobody waits longer than `timeout` for one. Connects later.
-    pub fn new(database_url: &str, size: u32, timeout: Duration) -> Self {
+    /// A pool of `size` sessions; nobody waits longer than `timeout` for one. Connects later. `commits` where they
+    /// are to write.
+    pub fn new(database_url: &str, size: u32, timeout: Duration, commits: bool) -> Self {
         let sessions = r2d2::Pool::builder()
             .max_size(size.max(1))
             .min_idle(Some(0))
@@ -73,6 +80,7 @@ impl Pool {
             .error_handler(Box::new(PoolErrors))
             .build_unchecked(SessionManager {
                 database_url: database_url.to_owned(),
+                commits,
             });
         Self { sessions }
     }
@@ -96,6 +104,24 @@ impl Pool {
                 return result;
             }
         }
+    }
+
+    /// Runs one statement that is a transaction by itself; once.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::InDoubt`] where the connection broke, since the statement may have committed.
+    pub fn write_alone<T>(
+        &self,
+        statement: impl FnOnce(&mut PgConnection) -> QueryResult<T>,
+    ) -> Result<T, StoreError> {
+        let mut session = self.sessions.get()?;
+        statement(&mut session.connection).map_err(|error| match StoreError::from(error) {
+            StoreError::Unreachable(source) => {
+                session.broken = true;
+                StoreError::InDoubt(source.unwrap_or_else(|| "the connection broke".into()))
+            }
+            error => error,
+        })
     }
 
     /// Runs `work` in one Postgres transaction and commits. `work` must be repeatable: it runs again where the
@@ -125,6 +151,11 @@ impl Pool {
     }
 }
 
+/// What a session of committers is told once. Only the speed of a lone statement depends on it: every transaction
+/// that is begun here says for itself what it needs.
+const COMMITTER_SESSION: &str =
+    "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan";
+
 /// How a transaction ends.
 pub enum Outcome<T> {
     /// COMMIT.
@@ -138,7 +169,8 @@ pub enum Outcome<T> {
 /// for one row, and joins a thousand keys by reading the whole bucket for each.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '20s'; \
                      SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
-                     SET LOCAL enable_material = off; SET LOCAL jit = off";
+                     SET LOCAL enable_material = off; SET LOCAL jit = off; \
+                     SET LOCAL plan_cache_mode = force_generic_plan";
 
 fn transact<T>(
     connection: &mut PgConnection,
@@ -151,7 +183,7 @@ fn transact<T>(
             // Who still answers has refused the COMMIT, and nothing was stored; who does not may have committed.
             Err(error) => Err(match connection.batch_execute("ROLLBACK") {
                 Ok(()) => StoreError::from(error),
-                Err(_) => StoreError::InDoubt(error),
+                Err(_) => StoreError::InDoubt(Box::new(error)),
             }),
         },
         Ok(Outcome::Rollback(value)) => {

@@ -41,6 +41,20 @@ statement! {
 }
 
 statement! {
+    /// Several resources, by the places of their names, counted from 1.
+    ReadEach {
+        collections: &'a [&'a str] => Array<Text>,
+        keys: &'a [&'a str] => Array<Text>,
+        bucket: i16 => SmallInt,
+        tenant: &'a str => Text,
+    } -> (BigInt, ResourceColumns) =
+        "SELECT u.position, r.version, r.nonce, r.deleted, r.media_type, r.body, r.updated_at, r.transaction_id \
+         FROM unnest({}, {}) WITH ORDINALITY AS u(collection, key, position) \
+         CROSS JOIN LATERAL (SELECT * FROM resources h WHERE h.collection = u.collection AND h.key = u.key \
+           AND h.bucket = {} AND h.tenant = {} LIMIT 1) r WHERE r.version > 0"
+}
+
+statement! {
     /// A page of a collection, by key, of at most so many rows and (but for the first row) so many bytes.
     ReadPage {
         bucket: i16 => SmallInt,
@@ -135,9 +149,42 @@ pub fn transactions_fetch(
 
 /// One resource with its body; its tombstone where it is deleted.
 ///
+/// Each of these resources with its body, in their order; its tombstone where it is deleted.
+///
 /// # Errors
 /// [`StoreError`].
-pub fn resource_fetch(
+pub fn resources_fetch_each(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+    names: &[&ResourceName],
+) -> Result<Vec<Option<Resource>>, StoreError> {
+    if let [name] = names {
+        return Ok(vec![resource_fetch(connection, tenant, name)?]);
+    }
+    let (collections, keys): (Vec<&str>, Vec<&str>) = names
+        .iter()
+        .map(|name| (name.collection.as_str(), name.key.as_str()))
+        .unzip();
+    let statement = ReadEach {
+        collections: &collections,
+        keys: &keys,
+        bucket: tenant.bucket(),
+        tenant: tenant.as_str(),
+        lifetime: PhantomData,
+    };
+    let found: Vec<(i64, ResourceRow)> = statement.load(connection)?;
+    let mut resources = vec![None; names.len()];
+    for (position, row) in found {
+        let place = usize::try_from(position - 1).ok();
+        let place = place.and_then(|index| resources.get_mut(index));
+        *place.ok_or(StoreError::Corrupt("a row was not asked for"))? = Some(rows::resource(row));
+    }
+    Ok(resources)
+}
+
+/// # Errors
+/// [`StoreError`].
+fn resource_fetch(
     connection: &mut PgConnection,
     tenant: &Tenant,
     name: &ResourceName,
