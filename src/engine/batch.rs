@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use diesel::pg::PgConnection;
 
-use super::believer::{Believer, Sight};
+use super::believer::{Attempt, Believer, Doubt, Sight};
 use crate::protocol::command::{Command, Verdict};
 use crate::protocol::decide::decide;
 use crate::protocol::name::{ResourceName, Tenant, TransactionId};
@@ -37,8 +37,11 @@ pub(super) fn commit(
     body_bytes_max: usize,
 ) -> Vec<Verdict> {
     let applied = match believer.attempt(pool, commands, body_bytes_max) {
-        Ok(Some(verdicts)) => Ok(verdicts),
-        Ok(None) => attempt_repeatedly(pool, believer, commands, body_bytes_max),
+        Ok(Attempt::Applied(verdicts)) => return verdicts,
+        Ok(Attempt::Passed) => attempt_repeatedly(pool, believer, commands, body_bytes_max, None),
+        Ok(Attempt::InDoubt(doubt)) => {
+            attempt_repeatedly(pool, believer, commands, body_bytes_max, Some(&doubt))
+        }
         Err(error) => Err(error),
     };
     let error = match applied {
@@ -78,13 +81,15 @@ fn attempt_repeatedly(
     believer: &mut Believer,
     commands: &[Command],
     body_bytes_max: usize,
+    doubt: Option<&Doubt>,
 ) -> Result<Vec<Verdict>, StoreError> {
     let mut attempt = 0;
     loop {
         attempt += 1;
         let mut written = Written::default();
-        let result =
-            pool.write(|connection| run_in_txn(connection, commands, body_bytes_max, &mut written));
+        let result = pool.write(|connection| {
+            run_in_txn(connection, commands, body_bytes_max, doubt, &mut written)
+        });
         if let Some(sight) = written.sight.take() {
             believer.see(sight);
         }
@@ -119,6 +124,7 @@ fn run_in_txn(
     connection: &mut PgConnection,
     commands: &[Command],
     body_bytes_max: usize,
+    doubt: Option<&Doubt>,
     written: &mut Written,
 ) -> Result<Outcome<()>, StoreError> {
     *written = Written::default();
@@ -138,6 +144,12 @@ fn run_in_txn(
     let placeholders = lock::placeholders_insert_in_txn(connection, &tenant, world.now, &uses)?;
     for (name, resource) in lock_all(connection, &tenant, &uses)? {
         world.load_resource(name, resource);
+    }
+    if let Some(doubt) = doubt
+        && is_proved(connection, &tenant, &doubt.proof)?
+    {
+        written.verdicts.clone_from(&doubt.verdicts);
+        return Ok(Outcome::Rollback(()));
     }
     let unused: Vec<TransactionId> = ids
         .into_iter()
@@ -161,6 +173,16 @@ fn run_in_txn(
     write::world_write_in_txn(connection, &tenant, &world, &placeholders)?;
     written.proof = write::Proof::of(tenant, &world);
     Ok(Outcome::Commit(()))
+}
+
+/// Whether what was in doubt has been applied. Asked under the locks of what it writes, so that it is not half way.
+fn is_proved(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+    proof: &write::Proof,
+) -> Result<bool, StoreError> {
+    let found = read::transactions_fetch(connection, tenant, &[proof.id()])?;
+    Ok(found.transactions.iter().any(|found| proof.is(found)))
 }
 
 /// The transactions that the commands are about, those that have their references included, in the order of locking.
@@ -291,11 +313,7 @@ fn lock_all(
 ///
 /// `None` where it could not be found out in time. One transaction of the batch tells for all: they were one Postgres
 /// transaction.
-pub(super) fn settle(
-    pool: &Pool,
-    proof: Option<&write::Proof>,
-    doubt: &StoreError,
-) -> Option<bool> {
+fn settle(pool: &Pool, proof: Option<&write::Proof>, doubt: &StoreError) -> Option<bool> {
     let Some(proof) = proof else {
         return Some(true);
     };

@@ -1,9 +1,13 @@
 //! The short way of a batch: decide on what its clients believe, and write in one statement that finds out whether it
 //! is so. Where it is not, nothing has been written, and the batch goes the long way.
+//!
+//! ## Concurrency
+//! A statement whose connection broke may still be under way, or in a buffer somewhere. The long way locks the
+//! resources and looks for the proof before it decides: what comes later than that lock finds another state than it
+//! believes in, whether the long way has applied the commands or has found them refused, and does nothing.
 
 use std::time::{Duration, Instant};
 
-use super::batch::settle;
 use crate::protocol::belief::{Believed, believe};
 use crate::protocol::clock::Timestamp;
 use crate::protocol::command::{Command, Verdict};
@@ -25,8 +29,26 @@ pub(super) struct Believer {
     sight: Option<Sight>,
     /// Batches still to go the long way.
     skip: u32,
-    /// How many that will be after the next false belief.
+    /// How many went, or go, the long way because of the last false belief; doubles while they follow each other.
     doubt: u32,
+}
+
+/// What came of an attempt.
+pub(super) enum Attempt {
+    /// All was as believed, and is committed.
+    Applied(Vec<Verdict>),
+    /// Nothing was written.
+    Passed,
+    /// The connection broke. The statement may have committed, may do so yet, or never.
+    InDoubt(Doubt),
+}
+
+/// A belief of which it is not known whether it was applied.
+pub(super) struct Doubt {
+    /// What is there if it was.
+    pub(super) proof: Proof,
+    /// What its clients are told then.
+    pub(super) verdicts: Vec<Verdict>,
 }
 
 /// The database's clock and a tenant's purge horizon when they were read.
@@ -45,72 +67,85 @@ impl Believer {
         self.sight = Some(sight);
     }
 
-    /// The verdicts, where all of the batch could be applied as believed. `None`: nothing was written.
+    /// Applies the batch where all of it is as its clients believe.
     ///
     /// # Errors
-    /// [`StoreError::InDoubt`] where it could not be found out whether it was.
+    /// [`StoreError::Busy`].
     pub(super) fn attempt(
         &mut self,
         pool: &Pool,
         commands: &[Command],
         body_bytes_max: usize,
-    ) -> Result<Option<Vec<Verdict>>, StoreError> {
+    ) -> Result<Attempt, StoreError> {
         if self.skip > 0 {
             self.skip -= 1;
-            return Ok(None);
+            return Ok(Attempt::Passed);
         }
-        let sight = self.sight.as_ref();
-        let Some(sight) = sight.filter(|sight| sight.at.elapsed() < SIGHT_AGE_MAX) else {
-            return Ok(None);
+        let Some((tenant, believed)) = self.believe(commands, body_bytes_max) else {
+            return Ok(Attempt::Passed);
         };
-        if commands
-            .iter()
-            .any(|command| command.tenant != sight.tenant)
-        {
-            return Ok(None);
+        match write(pool, &tenant, &believed) {
+            Ok(true) => {
+                self.doubt = 0;
+                Ok(Attempt::Applied(believed.verdicts))
+            }
+            Ok(false) => {
+                self.learn();
+                Ok(Attempt::Passed)
+            }
+            Err(StoreError::InDoubt(error)) => {
+                tracing::warn!(
+                    error = &*error,
+                    "a statement was not acknowledged; looking what became of it"
+                );
+                Ok(match Proof::of(tenant, &believed.world) {
+                    Some(proof) => Attempt::InDoubt(Doubt {
+                        proof,
+                        verdicts: believed.verdicts,
+                    }),
+                    None => Attempt::Passed,
+                })
+            }
+            // Whoever has waited for a lock this long does not wait for it once more.
+            Err(error @ StoreError::Busy(_)) => Err(error),
+            // The long way meets any other error again, and tells of it.
+            Err(_) => Ok(Attempt::Passed),
         }
-        let passed = i64::try_from(sight.at.elapsed().as_micros()).unwrap_or(i64::MAX);
-        let now = Timestamp::from_micros(sight.now.micros().saturating_add(passed));
-        let Some(believed) = believe(commands, now, sight.purge_horizon, body_bytes_max) else {
-            return Ok(None);
-        };
-        let written = write(pool, &sight.tenant.clone(), &believed)?;
-        self.learn(written);
-        Ok(written.then_some(believed.verdicts))
     }
 
-    fn learn(&mut self, written: bool) {
-        if written {
-            self.doubt = 0;
-        } else {
-            self.doubt = (2 * self.doubt).clamp(1, DOUBT_MAX);
-            self.skip = self.doubt;
+    /// What the commands do if they are right, as far as this committer knows the time.
+    fn believe(&self, commands: &[Command], body_bytes_max: usize) -> Option<(Tenant, Believed)> {
+        let sight = self.sight.as_ref()?;
+        let age = sight.at.elapsed();
+        if age >= SIGHT_AGE_MAX
+            || commands
+                .iter()
+                .any(|command| command.tenant != sight.tenant)
+        {
+            return None;
         }
+        let passed = i64::try_from(age.as_micros()).ok()?;
+        let now = Timestamp::from_micros(sight.now.micros().saturating_add(passed));
+        let believed = believe(commands, now, sight.purge_horizon, body_bytes_max)?;
+        Some((sight.tenant.clone(), believed))
+    }
+
+    /// Whoever was wrong is wrong again, most likely.
+    fn learn(&mut self) {
+        self.doubt = (2 * self.doubt).clamp(1, DOUBT_MAX);
+        self.skip = self.doubt;
     }
 }
 
 /// Whether all was as believed, and so has been written and committed.
 fn write(pool: &Pool, tenant: &Tenant, believed: &Believed) -> Result<bool, StoreError> {
-    let alone = pool
-        .write_alone(|connection| believed_write_alone(connection, tenant, believed).transpose());
-    let result = match alone {
-        Ok(None) => pool.write(|connection| {
-            Ok(match believed_write_in_txn(connection, tenant, believed)? {
-                true => Outcome::Commit(true),
-                false => Outcome::Rollback(false),
-            })
-        }),
-        Ok(Some(written)) => Ok(written),
-        Err(error) => Err(error),
-    };
-    match result {
-        Err(StoreError::InDoubt(error)) => {
-            let doubt = StoreError::InDoubt(error);
-            let proof = Proof::of(tenant.clone(), &believed.world);
-            settle(pool, proof.as_ref(), &doubt).ok_or(doubt)
-        }
-        // The long way meets the same error again, and tells of it.
-        Err(_) => Ok(false),
-        Ok(written) => Ok(written),
+    if believed.is_alone() {
+        return pool.write_alone(|connection| believed_write_alone(connection, tenant, believed));
     }
+    pool.write(|connection| {
+        Ok(match believed_write_in_txn(connection, tenant, believed)? {
+            true => Outcome::Commit(true),
+            false => Outcome::Rollback(false),
+        })
+    })
 }

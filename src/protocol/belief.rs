@@ -31,6 +31,13 @@ pub struct Believed {
     pub states: BTreeMap<ResourceName, StateTag>,
 }
 
+impl Believed {
+    /// Whether it is one operation with one change.
+    pub fn is_alone(&self) -> bool {
+        self.verdicts.len() == 1 && self.states.len() == 1
+    }
+}
+
 /// Decides on what the commands believe. `None` where one of them does not tell all that it depends on, where two
 /// believe different things, or where one would be refused: then somebody has to look.
 pub fn believe(
@@ -114,3 +121,6 @@ fn resource_at(tag: StateTag) -> Resource {
         transaction: TransactionId::from_uuid(uuid::Uuid::nil()),
     }
 }
+
+#[cfg(test)]
+mod tests;

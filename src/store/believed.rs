@@ -187,16 +187,19 @@ pub fn believed_write_in_txn(
     Ok(written == transactions.len())
 }
 
-/// Writes `believed` in one round trip, where it is one operation with one change; `None` where it is more.
-/// `Some(Ok(false))`: something is not as believed, and nothing was written.
+/// Writes `believed` in one round trip, without a transaction around it. `false` where something is not as believed,
+/// or where it is more than one change: then nothing was written.
+///
+/// # Errors
+/// Whatever the database says.
 pub fn believed_write_alone(
     connection: &mut PgConnection,
     tenant: &Tenant,
     believed: &Believed,
-) -> Option<QueryResult<bool>> {
+) -> QueryResult<bool> {
     let (heads, transactions) = (heads(believed), transactions(believed));
     let ([head], [(transaction, _)]) = (&heads[..], &transactions[..]) else {
-        return None;
+        return Ok(false);
     };
     let time = head.new.updated_at.to_datetime();
     let statement = WriteBelievedAlone {
@@ -227,7 +230,7 @@ pub fn believed_write_alone(
         outcome: transaction.outcome.as_deref(),
         lifetime: PhantomData,
     };
-    Some(statement.execute(connection).map(|written| written == 1))
+    Ok(statement.execute(connection)? == 1)
 }
 
 /// One resource: where it is believed to be, and where it goes.

@@ -18,7 +18,7 @@ use self::statements::{
     ProbeTransaction, UpdateHeads,
 };
 use super::error::StoreError;
-use crate::protocol::name::{ResourceName, Tenant};
+use crate::protocol::name::{ResourceName, Tenant, TransactionId};
 use crate::protocol::state::{Resource, State, Transaction};
 use crate::protocol::world::World;
 
@@ -229,6 +229,18 @@ pub fn proof_probe_in_txn(
     } else {
         (version, nonce) == (transaction.tag.version, transaction.tag.nonce)
     })
+}
+
+impl Proof {
+    /// The id of the transaction that is looked for.
+    pub fn id(&self) -> TransactionId {
+        self.transaction.id
+    }
+
+    /// Whether a transaction, as it was found, is as the batch left it.
+    pub fn is(&self, found: &Transaction) -> bool {
+        found.tag == self.transaction.tag
+    }
 }
 
 fn column<'a, T>(

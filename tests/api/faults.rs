@@ -3,6 +3,7 @@
 mod proxy;
 mod scene;
 
+mod alone;
 mod away;
 mod commits;
 mod messages;

@@ -21,7 +21,7 @@ fn a_transaction_survives_a_cut_at_every_message_of_a_warm_connection() {
         assert_eq!(scene.version("a"), applied + 1, "cut at message {number}");
         if complete {
             assert!(
-                number > 15,
+                number > 6,
                 "a batch of {number} messages has not been cut at all of them"
             );
             assert_eq!(scene.proxy.struck(), number - 1);

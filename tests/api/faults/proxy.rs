@@ -1,6 +1,7 @@
 //! A proxy between the server and Postgres' unix socket: it reads the messages of the wire protocol, and breaks the
 //! connection at the very one that a test names.
 
+use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
@@ -246,8 +247,13 @@ impl Link {
         );
         from.read_exact(&mut startup[4..])?;
         to.write_all(&startup)?;
-        while let Some(message) = read_message(from)? {
-            match judge(shared, &message) {
+        let mut lone = HashSet::new();
+        while let Some(message) = read_whole(from)? {
+            if let Some(statement) = lone_prepared(&message) {
+                lone.insert(statement.to_vec());
+            }
+            let commits = commits(&message, &lone);
+            match judge(shared, commits) {
                 Verdict::Pass => to.write_all(&message)?,
                 Verdict::Cut => return Ok(Leave::Neither),
                 Verdict::PassAndCut => {
@@ -299,13 +305,32 @@ fn wait_closed(mut stream: &UnixStream) {
     while stream.read(&mut [0; 64]).is_ok_and(|length| length > 0) {}
 }
 
-fn judge(shared: &Shared, message: &[u8]) -> Verdict {
+/// The name under which a message prepares a statement that is a transaction by itself.
+fn lone_prepared(message: &[u8]) -> Option<&[u8]> {
+    let (b'P', content) = (message[0], &message[5..]) else {
+        return None;
+    };
+    let mut parts = content.split(|byte| *byte == 0);
+    let (name, text) = (parts.next()?, parts.next()?);
+    text.starts_with(b"WITH s AS MATERIALIZED (SELECT set_config(")
+        .then_some(name)
+}
+
+/// Whether a message makes Postgres commit.
+fn commits(message: &[u8], lone: &HashSet<Vec<u8>>) -> bool {
+    match (message[0], &message[5..]) {
+        (b'Q', text) => text.starts_with(b"COMMIT"),
+        (b'B', content) => {
+            let statement = content.split(|byte| *byte == 0).nth(1);
+            statement.is_some_and(|name| lone.contains(name))
+        }
+        _ => false,
+    }
+}
+
+fn judge(shared: &Shared, commits: bool) -> Verdict {
     let mut state = shared.state.lock().unwrap();
     state.messages += 1;
-    let commits = message.first() == Some(&b'Q')
-        && message
-            .get(5..)
-            .is_some_and(|text| text.starts_with(b"COMMIT"));
     let verdict = match state.armed {
         Some(Fault::CutAt(number)) if state.messages == number => Verdict::Cut,
         Some(Fault::CutBeforeCommit) if commits => Verdict::Cut,
@@ -319,6 +344,22 @@ fn judge(shared: &Shared, message: &[u8]) -> Verdict {
     state.struck += 1;
     shared.changed.notify_all();
     verdict
+}
+
+/// One message; the execution of a prepared statement, which is several, in one piece: Postgres acts on nothing less.
+fn read_whole(from: &UnixStream) -> std::io::Result<Option<Vec<u8>>> {
+    let Some(mut whole) = read_message(from)? else {
+        return Ok(None);
+    };
+    let mut last = whole[0];
+    while whole[0] == b'B' && last != b'S' {
+        let Some(next) = read_message(from)? else {
+            return Ok(None);
+        };
+        last = next[0];
+        whole.extend(next);
+    }
+    Ok(Some(whole))
 }
 
 /// One message with its head: a type and a length that counts itself.

@@ -2,7 +2,7 @@
 
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Text};
 use uuid::Uuid;
 
 use super::proxy::{Proxy, eventually};
@@ -59,7 +59,19 @@ impl Scene {
             proxy,
             client,
             store,
+            database_url,
         }
+    }
+
+    /// Holds the row of `accounts/{key}` until what is returned is dropped.
+    pub(super) fn hold_row(&self, key: &str) -> PgConnection {
+        let mut holder = cluster::connect(&self.database_url);
+        diesel::sql_query("BEGIN").execute(&mut holder).unwrap();
+        diesel::sql_query("SELECT FROM resources WHERE key = $1 FOR UPDATE")
+            .bind::<Text, _>(key)
+            .execute(&mut holder)
+            .unwrap();
+        holder
     }
 
     /// An open context.
