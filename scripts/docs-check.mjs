@@ -7,7 +7,8 @@ import path from "node:path";
 const [url, tools, chromium, screenshots] = process.argv.slice(2);
 const playwright = createRequire(path.join(tools, "package.json"))("playwright-core");
 const METHODS = ["get", "head", "post", "put", "patch", "delete"];
-const WAIT_MS_MAX = 20_000;
+// Only a page that is wrong waits so long; a busy machine must not look like one.
+const WAIT_MS_MAX = 60_000;
 // How long a complaint may come after what it is about.
 const SETTLE_MS = 500;
 // How deep models lie in models; more, and they have no end.
