@@ -77,6 +77,7 @@ pub(super) fn template(path: &str) -> Option<&'static str> {
         ["problems", slug] if named(slug) => "/problems/{slug}",
         ["openapi.yaml"] => "/openapi.yaml",
         ["openapi.json"] => "/openapi.json",
+        ["docs"] => "/docs",
         ["health", "live"] => "/health/live",
         ["health", "ready"] => "/health/ready",
         _ => return None,
