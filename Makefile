@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 export PYTHONDONTWRITEBYTECODE := 1
 .DEFAULT_GOAL := help
-.PHONY: help run test demo readme clean
+.PHONY: help run test demo readme lint fuzz sdks examples clean
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
@@ -14,14 +14,19 @@ run: ## install what is missing, build, serve on http://127.0.0.1:8080 with ./.i
 	cargo build --locked --release
 	exec $(TARGET)/release/ifmatch serve
 
-test: ## everything that is checked: format, lints, documentation, the demo, the README, the tests
-	@scripts/install.sh build lint demo
+test: ## everything that is checked: format, lints, the API description, documentation, SDKs, examples, the tests
+	@scripts/install.sh build lint demo shell python node java browser
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+	scripts/lint-openapi.sh
 	cargo build --locked
 	scripts/demo.py --binary $(TARGET)/debug/ifmatch
 	scripts/readme-check.sh --binary $(TARGET)/debug/ifmatch
+	scripts/docs-check.py --binary $(TARGET)/debug/ifmatch
+	scripts/schemathesis.py --binary $(TARGET)/debug/ifmatch
+	scripts/sdks.py --fast --binary $(TARGET)/debug/ifmatch
+	scripts/examples.py --binary $(TARGET)/debug/ifmatch
 	cargo test --locked --doc
 	cargo test --locked --lib --bins --tests
 
@@ -35,6 +40,26 @@ readme: ## write what the server really answers into README.md
 	cargo build --locked --release
 	scripts/readme-check.sh --update --binary $(TARGET)/release/ifmatch
 	scripts/readme-demo.sh --binary $(TARGET)/release/ifmatch
+
+lint: ## what linters say of openapi.yaml
+	@scripts/install.sh node
+	scripts/lint-openapi.sh
+
+fuzz: ## schemathesis at length: other requests each time, the seed is printed
+	@scripts/install.sh build python
+	cargo build --locked
+	scripts/schemathesis.py --examples 500 --binary $(TARGET)/debug/ifmatch
+
+sdks: ## generate an SDK with every generator of docs/sdks.md, and make a round trip with each
+	@scripts/install.sh build python node java
+	cargo build --locked
+	scripts/sdks.py --all --binary $(TARGET)/debug/ifmatch
+
+examples: ## the programs of examples/ under fire, and wrong ones, which must be noticed
+	@scripts/install.sh build shell python node java
+	cargo build --locked
+	scripts/examples.py --binary $(TARGET)/debug/ifmatch
+	scripts/examples.py --prove --binary $(TARGET)/debug/ifmatch
 
 clean: ## remove what was built; the data directory stays
 	cargo clean

@@ -4,6 +4,7 @@
 #   scripts/install.sh build        a C compiler, the libpq headers, the Postgres server binaries
 #   scripts/install.sh build lint   also rustfmt and clippy
 #   scripts/install.sh build demo   also curl, python3 and the iso-codes data
+#   scripts/install.sh shell        curl and jq
 #   scripts/install.sh python       python3 with venv          scripts/install.sh node      node and npm
 #   scripts/install.sh java         a JDK                      scripts/install.sh browser   chromium
 #
@@ -78,6 +79,10 @@ for purpose in "$@"; do
       command -v python3 >/dev/null || packages+=(python3)
       [ -e "${ISO_CODES_DIR:-/usr/share/iso-codes/json}/iso_639-3.json" ] || packages+=(iso-codes)
       ;;
+    shell)
+      command -v curl >/dev/null || packages+=(curl)
+      command -v jq >/dev/null || packages+=(jq)
+      ;;
     python)
       python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
       ;;
@@ -90,7 +95,7 @@ for purpose in "$@"; do
     browser)
       command -v chromium >/dev/null || packages+=(chromium)
       ;;
-    *) die "unknown purpose '$purpose': build, lint, demo, python, node, java or browser" ;;
+    *) die "unknown purpose '$purpose': build, lint, demo, shell, python, node, java or browser" ;;
   esac
 done
 

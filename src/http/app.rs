@@ -11,7 +11,9 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, Route};
 
 use super::call::Call;
-use super::{description, health, lists, problems, resources, respond, service, transactions};
+use super::{
+    description, docs, health, lists, problems, resources, respond, service, transactions,
+};
 use crate::engine::Engine;
 use crate::protocol::problem::{Problem, Slug};
 
@@ -50,7 +52,14 @@ impl Traits {
 
 /// Adds every URI of this release.
 pub(super) fn routes(config: &mut ServiceConfig, engine: &Engine) {
-    let read = |traits: Traits, path: &str| Site::new(engine, path, traits);
+    state(config, engine);
+    documents(config, engine);
+    config.default_service(handled(engine, web::route(), unknown));
+}
+
+/// What holds state and changes it.
+fn state(config: &mut ServiceConfig, engine: &Engine) {
+    let site = |traits: Traits, path: &str| Site::new(engine, path, traits);
     let collection = Traits::new(READ).named(|call| call.collection().map(drop));
     let resource = Traits::new(READ_WRITE)
         .named(|call| call.resource_name().map(drop))
@@ -58,25 +67,19 @@ pub(super) fn routes(config: &mut ServiceConfig, engine: &Engine) {
     let transaction = Traits::new(READ_WRITE)
         .named(|call| call.transaction_id().map(drop))
         .patched(transactions::PATCHES);
-    let problem = Traits::new(READ).named(|call| call.problem_slug().map(drop));
     config
         .service(
-            read(Traits::new(READ), "/")
-                .get(service::get_service)
-                .done(),
-        )
-        .service(
-            read(Traits::new(READ), "/resources")
+            site(Traits::new(READ), "/resources")
                 .get(lists::list_collections)
                 .done(),
         )
         .service(
-            read(collection, "/resources/{collection}")
+            site(collection, "/resources/{collection}")
                 .get(lists::list_resources)
                 .done(),
         )
         .service(
-            read(resource, "/resources/{collection}/{key}")
+            site(resource, "/resources/{collection}/{key}")
                 .get(resources::get_resource)
                 .on(Method::PUT, resources::put_resource)
                 .on(Method::PATCH, resources::patch_resource)
@@ -84,45 +87,63 @@ pub(super) fn routes(config: &mut ServiceConfig, engine: &Engine) {
                 .done(),
         )
         .service(
-            read(Traits::new(READ_CREATE), "/transactions")
+            site(Traits::new(READ_CREATE), "/transactions")
                 .get(lists::list_transactions)
                 .on(Method::POST, transactions::create_transaction)
                 .done(),
         )
         .service(
-            read(transaction, "/transactions/{id}")
+            site(transaction, "/transactions/{id}")
                 .get(transactions::get_transaction)
                 .on(Method::PUT, transactions::put_transaction)
                 .on(Method::PATCH, transactions::patch_transaction)
                 .on(Method::DELETE, transactions::delete_transaction)
                 .done(),
+        );
+}
+
+/// What tells of the server.
+fn documents(config: &mut ServiceConfig, engine: &Engine) {
+    let site = |traits: Traits, path: &str| Site::new(engine, path, traits);
+    let problem = Traits::new(READ).named(|call| call.problem_slug().map(drop));
+    let docs_file = Traits::new(READ).named(docs::check);
+    config
+        .service(
+            site(Traits::new(READ), "/")
+                .get(service::get_service)
+                .done(),
         )
         .service(
-            read(problem, "/problems/{slug}")
+            site(problem, "/problems/{slug}")
                 .get(problems::get_problem_type)
                 .done(),
         )
         .service(
-            read(Traits::new(READ), "/openapi.yaml")
+            site(Traits::new(READ), "/openapi.yaml")
                 .get(description::get_openapi_yaml)
                 .done(),
         )
         .service(
-            read(Traits::new(READ), "/openapi.json")
+            site(Traits::new(READ), "/openapi.json")
                 .get(description::get_openapi_json)
                 .done(),
         )
+        .service(site(Traits::new(READ), "/docs").get(docs::get_docs).done())
         .service(
-            read(Traits::new(READ), "/health/live")
+            site(docs_file, "/docs/{file}")
+                .get(docs::get_docs_file)
+                .done(),
+        )
+        .service(
+            site(Traits::new(READ), "/health/live")
                 .get(health::get_liveness)
                 .done(),
         )
         .service(
-            read(Traits::new(READ), "/health/ready")
+            site(Traits::new(READ), "/health/ready")
                 .get(health::get_readiness)
                 .done(),
-        )
-        .default_service(handled(engine, web::route(), unknown));
+        );
 }
 
 /// One URI while its methods are being added.

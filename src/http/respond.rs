@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::call::Call;
 use super::document;
 use crate::protocol::condition::{Judgement, Selected};
-use crate::protocol::media;
+use crate::protocol::media::{self, ContentType};
 use crate::protocol::name::TransactionId;
 use crate::protocol::operation::JSON;
 use crate::protocol::problem::{Problem, Slug};
@@ -114,15 +114,19 @@ pub(super) fn read(
     stale: impl FnOnce(bool) -> Problem,
 ) -> Result<HttpResponse, Problem> {
     let accept = call.lines(header::ACCEPT);
-    let json = shown.media_type != YAML;
-    if !(if json {
-        media::accepts_json(&accept)
-    } else {
-        media::accepts(&accept, shown.media_type)
-    }) {
-        let kind = if json { JSON } else { shown.media_type };
+    // Whoever takes any JSON type is content with any other; all else must be named.
+    let other = (shown.media_type != JSON)
+        .then(|| ContentType::parse(shown.media_type.as_bytes()))
+        .flatten()
+        .filter(|kind| !kind.is_json());
+    let essence = other.as_ref().map_or(JSON, ContentType::essence);
+    let acceptable = match other {
+        None => media::accepts_json(&accept),
+        Some(_) => media::accepts(&accept, essence),
+    };
+    if !acceptable {
         let detail = format!(
-            "Accept leaves out what this URI has. Send Accept: {kind}, or no Accept at all."
+            "Accept leaves out what this URI has. Send Accept: {essence}, or no Accept at all."
         );
         return Err(Problem::new(Slug::NotAcceptable, detail));
     }

@@ -26,6 +26,7 @@ struct Links {
     transactions: &'static str,
     problems: &'static str,
     openapi: &'static str,
+    docs: &'static str,
 }
 
 #[derive(Serialize)]
@@ -43,6 +44,7 @@ const LINKS: Links = Links {
     transactions: "/transactions",
     problems: "/problems/{slug}",
     openapi: "/openapi.yaml",
+    docs: "/docs",
 };
 
 /// `GET /`.

@@ -2,6 +2,11 @@
 
 mod checker;
 mod examples;
+mod likeness;
+mod links;
+mod rows;
+mod scenes;
+mod sent;
 mod walk;
 
 use std::collections::BTreeSet;

@@ -5,6 +5,7 @@
 mod support;
 
 mod description;
+mod docs;
 mod faults;
 mod input;
 mod lists;

@@ -64,7 +64,7 @@ pub(crate) fn observe(method: &str, path: &str, response: &Response) {
 const RESOURCE: &str = "/resources/{collection}/{key}";
 
 /// The path of the file that a request's path is one of.
-fn template(path: &str) -> Option<&'static str> {
+pub(super) fn template(path: &str) -> Option<&'static str> {
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     let named = |segment: &&str| !segment.is_empty();
     Some(match segments.as_slice() {
@@ -77,6 +77,7 @@ fn template(path: &str) -> Option<&'static str> {
         ["problems", slug] if named(slug) => "/problems/{slug}",
         ["openapi.yaml"] => "/openapi.yaml",
         ["openapi.json"] => "/openapi.json",
+        ["docs"] => "/docs",
         ["health", "live"] => "/health/live",
         ["health", "ready"] => "/health/ready",
         _ => return None,
@@ -145,6 +146,11 @@ pub(super) fn check(
         .keys()
         .map(|name| name.to_lowercase())
         .collect();
+    for (name, header) in declared["headers"].as_object().unwrap() {
+        let required = resolved(document, header)["required"] == true;
+        let there = !required || response.header(name).is_some();
+        assert!(there, "{id} {key} lacks {name}");
+    }
     for (name, value) in &response.headers {
         let known = TRANSPORT.contains(&name.as_str()) || names.contains(name);
         assert!(known, "{id} {key} does not declare {name}: {value}");

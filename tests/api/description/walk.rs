@@ -18,6 +18,8 @@ const NOT_PRODUCED: &[&str] = &[
     "headOpenapiYaml 5XX",
     "getOpenapiJson 5XX",
     "headOpenapiJson 5XX",
+    "getDocs 5XX",
+    "headDocs 5XX",
     "getLiveness 5XX",
     "headLiveness 5XX",
 ];

@@ -317,7 +317,7 @@ fn the_service_document_names_all_of_it() {
     let server = Server::start();
     let mut client = server.client();
     let service = client.get("/").expect(200).json();
-    for link in ["resources", "transactions", "openapi"] {
+    for link in ["resources", "transactions", "openapi", "docs"] {
         client
             .get(service["links"][link].as_str().unwrap())
             .expect(200);

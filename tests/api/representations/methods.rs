@@ -25,6 +25,7 @@ fn uris(transaction: &str) -> Vec<(String, &'static str)> {
         ("/problems/gone", READ),
         ("/openapi.yaml", READ),
         ("/openapi.json", READ),
+        ("/docs", READ),
         ("/health/live", READ),
         ("/health/ready", READ),
     ]
