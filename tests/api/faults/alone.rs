@@ -29,7 +29,11 @@ fn a_named_transaction_under_an_exact_tag_is_applied_once_wherever_its_commit_br
             .client
             .send("PUT", &path, &[("if-none-match", "*")], Some(&content))
             .expect(201);
-        assert_eq!((scene.proxy.struck(), scene.version("a")), (1, 2), "{fault:?}");
+        assert_eq!(
+            (scene.proxy.struck(), scene.version("a")),
+            (1, 2),
+            "{fault:?}"
+        );
         check_replay(
             scene
                 .client
@@ -85,9 +89,13 @@ fn a_write_that_goes_on_after_its_connection_broke_is_told_as_it_ends() {
         let request = thread::spawn(move || {
             if named_by_client {
                 let content = exactly(&sent, 1);
-                client.send("PUT", &named(), &[("if-none-match", "*")], Some(&content)).expect(201)
+                client
+                    .send("PUT", &named(), &[("if-none-match", "*")], Some(&content))
+                    .expect(201)
             } else {
-                client.send("PUT", ACCOUNT, &[("if-match", &sent)], Some("1")).expect(204)
+                client
+                    .send("PUT", ACCOUNT, &[("if-match", &sent)], Some("1"))
+                    .expect(204)
             }
         });
         scene.proxy.wait_struck(1);

@@ -17,6 +17,7 @@ pub(super) struct Scene {
     pub(super) client: Client,
     /// Straight to Postgres.
     pub(super) store: PgConnection,
+    database_url: String,
 }
 
 #[derive(QueryableByName)]
