@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// Measured against the system's allocator: docs/decisions/0006-throughput.md.
+/// Measured against the system's allocator: docs/decisions/0006-beliefs.md.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
