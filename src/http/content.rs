@@ -53,7 +53,10 @@ pub(super) async fn read_first(
 ) -> Result<ServiceResponse, Error> {
     let payload = request.take_payload();
     if matches!(payload, Payload::None) {
-        return next.call(request).await;
+        // The server below ends the connection after whatever offers an upgrade, and would say `Connection: upgrade`.
+        let upgrade = request.head().upgrade();
+        let response = next.call(request).await?;
+        return Ok(if upgrade { closing(response) } else { response });
     }
     if request.method() == Method::CONNECT {
         return next.call(request).await.map(closing);

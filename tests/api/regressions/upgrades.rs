@@ -70,6 +70,31 @@ fn content_sent_with_an_offer_of_http_2_is_taken() {
     send(&server, "GET /resources/a/long", H2C, None).expect(200);
 }
 
+/// The connection ends after it, so the answer says so: a client that was told `Connection: upgrade` would use it again.
+#[test]
+fn what_has_no_content_and_offers_http_2_is_told_that_the_connection_ends() {
+    let server = Server::start();
+    server.client().put_new("/resources/a/b", "1");
+    for (head, lines) in [
+        ("GET /resources/a/b", ""),
+        ("HEAD /resources/a/b", ""),
+        ("GET /nowhere", ""),
+        ("POST /transactions", ""),
+        ("POST /transactions", "content-length: 0\r\n"),
+        ("DELETE /resources/a/b", "if-match: *\r\n"),
+    ] {
+        let request = format!("{head} HTTP/1.1\r\nhost: x\r\n{H2C}{lines}\r\n");
+        let without_content = head.starts_with("HEAD");
+        let answer = server.client().raw(request.as_bytes(), without_content);
+        assert_eq!(
+            answer.header("connection").as_deref(),
+            Some("close"),
+            "{head}"
+        );
+        assert_eq!(answer.header("upgrade"), None, "{head}");
+    }
+}
+
 #[test]
 fn chunked_content_sent_with_an_offer_of_http_2_is_taken() {
     let server = Server::start();
