@@ -39,8 +39,10 @@ pub(super) fn commit(
     let applied = match believer.attempt(pool, commands, body_bytes_max) {
         Ok(Attempt::Applied(verdicts)) => return verdicts,
         Ok(Attempt::Passed) => attempt_repeatedly(pool, believer, commands, body_bytes_max, None),
+        // Whatever goes wrong now, it may have been applied: nobody is told that nothing was, and nothing is divided.
         Ok(Attempt::InDoubt(doubt)) => {
             attempt_repeatedly(pool, believer, commands, body_bytes_max, Some(&doubt))
+                .map_err(|error| StoreError::InDoubt(Box::new(error)))
         }
         Err(error) => Err(error),
     };

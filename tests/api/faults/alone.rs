@@ -105,3 +105,30 @@ fn a_write_that_goes_on_after_its_connection_broke_is_told_as_it_ends() {
         assert_eq!(scene.version("a"), 2);
     }
 }
+
+/// It was applied, its answer is lost, and nobody can be asked: then nobody says that nothing was applied.
+#[test]
+fn a_write_in_doubt_is_not_called_unapplied_while_postgres_stays_away() {
+    for named_by_client in [true, false] {
+        let mut scene = Scene::with(&["a"]);
+        let tag = scene.client.get(ACCOUNT).expect(200).etag();
+        // New connections only: the one there is takes the statement.
+        scene.proxy.refuse_new();
+        scene.proxy.arm(Fault::CutAfterCommit);
+        let answer = if named_by_client {
+            let content = exactly(&tag, 1);
+            scene
+                .client
+                .send("PUT", &named(), &[("if-none-match", "*")], Some(&content))
+        } else {
+            scene
+                .client
+                .send("PUT", ACCOUNT, &[("if-match", &tag)], Some("1"))
+        };
+        let problem = answer.expect_problem(503, "unavailable").json();
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(!detail.contains("Nothing was applied"), "{detail}");
+        assert_eq!((scene.proxy.struck(), scene.version("a")), (1, 2));
+        scene.proxy.allow();
+    }
+}
