@@ -34,8 +34,8 @@ statement! {
         tenant: &'a str => Text,
     } -> (Timestamptz, Timestamptz, Nullable<TransactionColumns>) = concat!(
         "SELECT clock_timestamp(), t.purge_horizon, ", transaction_columns!(), " FROM tenants t LEFT JOIN LATERAL (",
-        "SELECT * FROM transactions WHERE bucket = t.bucket AND tenant = t.tenant AND id = ANY({}) ",
-        "ORDER BY id FOR UPDATE) x ON true WHERE t.bucket = {} AND t.tenant = {}")
+        "SELECT l.* FROM unnest({}) AS u(id) CROSS JOIN LATERAL (SELECT * FROM transactions w WHERE w.bucket = t.bucket ",
+        "AND w.tenant = t.tenant AND w.id = u.id FOR UPDATE) l) x ON true WHERE t.bucket = {} AND t.tenant = {}")
 }
 
 statement! {

@@ -24,8 +24,9 @@ statement! {
         bucket: i16 => SmallInt,
         tenant: &'a str => Text,
     } -> (Timestamptz, Timestamptz, Nullable<TransactionColumns>) = concat!(
-        "SELECT clock_timestamp(), t.purge_horizon, ", transaction_columns!(), " FROM tenants t LEFT JOIN transactions x ",
-        "ON x.bucket = t.bucket AND x.tenant = t.tenant AND x.id = ANY({}) WHERE t.bucket = {} AND t.tenant = {}")
+        "SELECT clock_timestamp(), t.purge_horizon, ", transaction_columns!(), " FROM tenants t LEFT JOIN LATERAL (",
+        "SELECT l.* FROM unnest({}) AS u(id) CROSS JOIN LATERAL (SELECT * FROM transactions r WHERE r.bucket = t.bucket ",
+        "AND r.tenant = t.tenant AND r.id = u.id LIMIT 1) l) x ON true WHERE t.bucket = {} AND t.tenant = {}")
 }
 
 statement! {
@@ -102,13 +103,14 @@ statement! {
         "WITH RECURSIVE p AS (SELECT {}::smallint AS bucket, {} AS tenant, {} COLLATE \"C\" AS after, \
            {} COLLATE \"C\" AS first, {}::text COLLATE \"C\" AS last), \
          c AS ( \
-           (SELECT r.collection FROM p, resources r WHERE r.bucket = p.bucket AND r.tenant = p.tenant \
-            AND r.collection > p.after AND r.collection >= p.first ORDER BY r.collection LIMIT 1) \
+           SELECT (SELECT r.collection FROM resources r WHERE r.bucket = p.bucket AND r.tenant = p.tenant \
+                   AND r.collection > p.after AND r.collection >= p.first ORDER BY r.collection LIMIT 1) FROM p \
            UNION ALL \
            SELECT (SELECT r.collection FROM resources r WHERE r.bucket = p.bucket AND r.tenant = p.tenant \
                    AND r.collection > c.collection ORDER BY r.collection LIMIT 1) FROM c, p WHERE c.collection IS NOT NULL) \
-         SELECT c.collection FROM c, p WHERE c.collection IS NOT NULL AND (p.last IS NULL OR c.collection < p.last) AND EXISTS (SELECT 1 FROM resources r \
-           WHERE r.bucket = p.bucket AND r.tenant = p.tenant AND r.collection = c.collection AND NOT r.deleted) \
+         SELECT c.collection FROM c CROSS JOIN p CROSS JOIN LATERAL (SELECT FROM resources r WHERE r.bucket = p.bucket \
+           AND r.tenant = p.tenant AND r.collection = c.collection AND NOT r.deleted LIMIT 1) r \
+         WHERE c.collection IS NOT NULL AND (p.last IS NULL OR c.collection < p.last) \
          ORDER BY c.collection LIMIT {}"
 }
 
@@ -147,8 +149,6 @@ pub fn transactions_fetch(
     super::lock::opened(statement.load(connection)?)
 }
 
-/// One resource with its body; its tombstone where it is deleted.
-///
 /// Each of these resources with its body, in their order; its tombstone where it is deleted.
 ///
 /// # Errors
@@ -182,6 +182,8 @@ pub fn resources_fetch_each(
     Ok(resources)
 }
 
+/// One resource with its body; its tombstone where it is deleted.
+///
 /// # Errors
 /// [`StoreError`].
 fn resource_fetch(

@@ -7,6 +7,7 @@ mod expiry;
 mod fields;
 mod load;
 mod naming;
+mod plans;
 mod references;
 mod refusals;
 mod upgrades;

@@ -1,0 +1,167 @@
+//! Every request finds its rows by their keys, also in tables that were never analysed: the planner then takes a
+//! tenant's rows for one, and any index that begins with the tenant for good enough.
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+
+use super::proxy::eventually;
+use super::scene::named;
+use crate::support::client::Client;
+use crate::support::cluster;
+use crate::support::server::Server;
+
+const ROWS: i64 = 20_000;
+
+/// Far more than any of the requests needs, far less than a tenant has.
+const ROWS_READ_MAX: i64 = 300;
+
+const FILL: &str = "
+    ALTER TABLE resources SET (autovacuum_enabled = off);
+    ALTER TABLE versions SET (autovacuum_enabled = off);
+    ALTER TABLE transactions SET (autovacuum_enabled = off);
+    INSERT INTO resources SELECT t.bucket, t.tenant, 'many', 'k' || n, 1, n, false, 'application/json', '0', t.created_at,
+      lpad(to_hex(n), 32, '0')::uuid FROM tenants t, generate_series(1, 20000) n;
+    INSERT INTO versions SELECT *, 1 FROM resources;
+    INSERT INTO transactions (bucket, tenant, id, state, version, nonce, created_at, expires_at, finished_at, operation, digest,
+      outcome, commit_number)
+    SELECT t.bucket, t.tenant, lpad(to_hex(n), 32, '0')::uuid, 'committed', 1, n, t.created_at, t.created_at, t.created_at,
+      '[]', sha256(''), '[]', n FROM tenants t, generate_series(1, 20000) n;";
+
+#[derive(QueryableByName)]
+struct Counted {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+fn count(store: &mut PgConnection, sql: &str) -> i64 {
+    let counted: Counted = diesel::sql_query(sql).get_result(store).unwrap();
+    counted.count
+}
+
+/// What all sessions that have ended have read of the tables and their indexes.
+fn rows_read(store: &mut PgConnection) -> i64 {
+    let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    eventually("sessions have ended", || count(store, others) == 0);
+    count(
+        store,
+        "SELECT (SELECT coalesce(sum(seq_tup_read), 0) FROM pg_stat_user_tables)::bigint
+              + (SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes)::bigint AS count",
+    )
+}
+
+fn put(client: &mut Client, path: &str, condition: (&str, &str), content: &str) -> (u16, String) {
+    let answer = client.send("PUT", path, &[condition], Some(content));
+    (answer.status, answer.header("etag").unwrap_or_default())
+}
+
+fn tag(client: &mut Client, key: &str) -> String {
+    client
+        .get(&format!("/resources/many/{key}"))
+        .expect(200)
+        .etag()
+}
+
+fn change(key: &str, tag: &str) -> String {
+    let tag = serde_json::to_string(tag).unwrap();
+    format!(r#"{{"method":"PUT","target":"/resources/many/{key}","if_match":{tag},"body":1}}"#)
+}
+
+/// Writes under exact tags: the first by the long way, later ones by belief, alone and as an operation.
+fn exact_tags(client: &mut Client) {
+    let mut known = tag(client, "k77");
+    for _ in 0..4 {
+        let (status, next) = put(client, "/resources/many/k77", ("if-match", &known), "1");
+        assert_eq!(status, 204);
+        known = next;
+    }
+    let changes: Vec<String> = ["k78", "k79", "k19999"]
+        .iter()
+        .map(|key| change(key, &tag(client, key)))
+        .collect();
+    let content = format!(r#"{{"changes":[{}]}}"#, changes.join(","));
+    let path = named();
+    let mut apply = || put(client, &path, ("if-none-match", "*"), &content).0;
+    assert_eq!((apply(), apply()), (201, 412));
+}
+
+fn any_tag(client: &mut Client) {
+    let mut put = |path: &str, condition| put(client, path, condition, "2").0;
+    assert_eq!(put("/resources/many/k5", ("if-match", "*")), 204);
+    assert_eq!(put("/resources/many/new", ("if-none-match", "*")), 201);
+    assert_eq!(put("/resources/many/k6", ("if-none-match", "*")), 412);
+    assert_eq!(put("/resources/many/k6", ("if-match", "\"1.0\"")), 412);
+    client
+        .send("DELETE", "/resources/many/k7", &[("if-match", "*")], None)
+        .expect(204);
+}
+
+fn contexts(client: &mut Client) {
+    let (path, tag) = client.open_transaction();
+    let changes = format!("[{}]", change("k9", "*"));
+    client.apply(&path, &tag, &changes).expect(200);
+    client.apply(&path, &tag, &changes).expect(200);
+    client.get(&path).expect(200);
+    let (path, tag) = client.open_transaction();
+    client
+        .send("DELETE", &path, &[("if-match", &tag)], None)
+        .expect(204);
+}
+
+fn read(client: &mut Client) {
+    client.get("/resources/many/k1234").expect(200);
+    client.get("/resources/many/nowhere").expect(404);
+    client
+        .get("/transactions/00000000-0000-0000-0000-0000000003e8")
+        .expect(200);
+}
+
+fn read_named(client: &mut Client) {
+    client
+        .get("/resources?key=many/k3&key=many/k19998")
+        .expect(200);
+}
+
+fn list_resources(client: &mut Client) {
+    client.get("/resources/many?limit=5").expect(200);
+    client.get("/resources/many?limit=5&prefix=k77").expect(200);
+}
+
+fn list_collections(client: &mut Client) {
+    client.get("/resources?limit=5").expect(200);
+}
+
+fn list_transactions(client: &mut Client) {
+    client.get("/transactions?limit=5").expect(200);
+}
+
+#[test]
+fn no_request_reads_a_tenants_rows_to_find_a_few_of_them() {
+    let database = cluster::database();
+    let mut store = cluster::connect(&database);
+    store.batch_execute(FILL).unwrap();
+    assert_eq!(count(&mut store, "SELECT count(*) FROM resources"), ROWS);
+    type Requests = fn(&mut Client);
+    let kinds: [(&str, Requests); 8] = [
+        ("exact tags", exact_tags),
+        ("any tag", any_tag),
+        ("contexts", contexts),
+        ("read", read),
+        ("read named", read_named),
+        ("list resources", list_resources),
+        ("list collections", list_collections),
+        ("list transactions", list_transactions),
+    ];
+    // The session that filled the tables tells of its own counts when it ends.
+    drop(store);
+    let mut store = cluster::connect(&database);
+    for (kind, requests) in kinds {
+        let before = rows_read(&mut store);
+        let server = Server::over(&database, |_| {}, |_| {});
+        requests(&mut server.client());
+        drop(server);
+        let read = rows_read(&mut store) - before;
+        assert!(read > 0, "{kind}: nothing was counted");
+        assert!(read <= ROWS_READ_MAX, "{kind}: {read} rows were read");
+    }
+}
