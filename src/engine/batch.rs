@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use diesel::pg::PgConnection;
 
 use super::believer::{Attempt, Believer, Doubt, Sight};
+use super::floor::Turn;
 use crate::protocol::command::{Command, Verdict};
 use crate::protocol::decide::decide;
 use crate::protocol::name::{ResourceName, Tenant, TransactionId};
@@ -20,7 +21,7 @@ use crate::protocol::state::{Resource, State, Transaction};
 use crate::protocol::world::World;
 use crate::store::error::StoreError;
 use crate::store::lock::{self, Opened, Uses};
-use crate::store::pool::{Outcome, Pool};
+use crate::store::pool::{Opening, Outcome};
 use crate::store::{read, write};
 
 /// How often a batch that lost against another runs again before its clients are told to.
@@ -31,17 +32,17 @@ const SETTLE_TIME: Duration = Duration::from_secs(25);
 
 /// Commits a batch of commands of one tenant; as many verdicts, in the same order.
 pub(super) fn commit(
-    pool: &Pool,
+    turn: &mut Turn<'_>,
     believer: &mut Believer,
     commands: &[Command],
     body_bytes_max: usize,
 ) -> Vec<Verdict> {
-    let applied = match believer.attempt(pool, commands, body_bytes_max) {
+    let applied = match believer.attempt(turn, commands, body_bytes_max) {
         Ok(Attempt::Applied(verdicts)) => return verdicts,
-        Ok(Attempt::Passed) => attempt_repeatedly(pool, believer, commands, body_bytes_max, None),
+        Ok(Attempt::Passed) => attempt_repeatedly(turn, believer, commands, body_bytes_max, None),
         // Whatever goes wrong now, it may have been applied: nobody is told that nothing was, and nothing is divided.
         Ok(Attempt::InDoubt(doubt)) => {
-            attempt_repeatedly(pool, believer, commands, body_bytes_max, Some(&doubt))
+            attempt_repeatedly(turn, believer, commands, body_bytes_max, Some(&doubt))
                 .map_err(|error| StoreError::InDoubt(Box::new(error)))
         }
         Err(error) => Err(error),
@@ -53,10 +54,13 @@ pub(super) fn commit(
     if commands.len() > 1
         && matches!(
             error,
-            StoreError::Failed(_) | StoreError::Corrupt(_) | StoreError::Conflict(_)
+            StoreError::Failed(_)
+                | StoreError::Corrupt(_)
+                | StoreError::Conflict(_)
+                | StoreError::Busy(_)
         )
     {
-        // One of them made the database refuse; by themselves, its neighbours are not harmed.
+        // One of them made the database refuse, or waits for a lock; by themselves, its neighbours are not harmed.
         tracing::warn!(
             error = &error as &dyn std::error::Error,
             commands = commands.len(),
@@ -66,7 +70,7 @@ pub(super) fn commit(
             .iter()
             .flat_map(|command| {
                 commit(
-                    pool,
+                    turn,
                     believer,
                     std::slice::from_ref(command),
                     body_bytes_max,
@@ -79,7 +83,7 @@ pub(super) fn commit(
 }
 
 fn attempt_repeatedly(
-    pool: &Pool,
+    turn: &mut Turn<'_>,
     believer: &mut Believer,
     commands: &[Command],
     body_bytes_max: usize,
@@ -89,7 +93,7 @@ fn attempt_repeatedly(
     loop {
         attempt += 1;
         let mut written = Written::default();
-        let result = pool.write(|connection| {
+        let result = turn.write(Opening::Full, |connection| {
             run_in_txn(connection, commands, body_bytes_max, doubt, &mut written)
         });
         if let Some(sight) = written.sight.take() {
@@ -98,7 +102,7 @@ fn attempt_repeatedly(
         match result {
             Err(StoreError::InDoubt(error)) => {
                 let doubt = StoreError::InDoubt(error);
-                match settle(pool, written.proof.as_ref(), &doubt) {
+                match settle(turn, written.proof.as_ref(), &doubt) {
                     Some(true) => return Ok(written.verdicts),
                     Some(false) if attempt < ATTEMPTS_MAX => {}
                     Some(false) | None => return Err(doubt),
@@ -135,12 +139,7 @@ fn run_in_txn(
     };
     let ids = ids_of(connection, &tenant, commands)?;
     let opened = lock::transactions_lock_in_txn(connection, &tenant, &ids)?;
-    written.sight = Some(Sight {
-        tenant: tenant.clone(),
-        now: opened.now,
-        purge_horizon: opened.purge_horizon,
-        at: Instant::now(),
-    });
+    written.sight = Some(Sight::new(tenant.clone(), opened.now, opened.purge_horizon));
     let mut world = world_of(opened, body_bytes_max);
     let uses = uses_of(commands);
     let placeholders = lock::placeholders_insert_in_txn(connection, &tenant, world.now, &uses)?;
@@ -315,7 +314,7 @@ fn lock_all(
 ///
 /// `None` where it could not be found out in time. One transaction of the batch tells for all: they were one Postgres
 /// transaction.
-fn settle(pool: &Pool, proof: Option<&write::Proof>, doubt: &StoreError) -> Option<bool> {
+fn settle(turn: &mut Turn<'_>, proof: Option<&write::Proof>, doubt: &StoreError) -> Option<bool> {
     let Some(proof) = proof else {
         return Some(true);
     };
@@ -325,7 +324,7 @@ fn settle(pool: &Pool, proof: Option<&write::Proof>, doubt: &StoreError) -> Opti
     );
     let deadline = Instant::now() + SETTLE_TIME;
     loop {
-        let probe = pool.write(|connection| {
+        let probe = turn.write(Opening::Full, |connection| {
             write::proof_probe_in_txn(connection, proof).map(Outcome::Rollback)
         });
         match probe {

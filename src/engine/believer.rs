@@ -3,18 +3,19 @@
 //!
 //! ## Concurrency
 //! A statement whose connection broke may still be under way, or in a buffer somewhere. The long way locks the
-//! resources and looks for the proof before it decides: what comes later than that lock finds another state than it
-//! believes in, whether the long way has applied the commands or has found them refused, and does nothing.
+//! resources and looks for the proof before it decides. What comes later than that lock does nothing: it finds another
+//! state than it believes in, or a transaction under the id that it wants to insert.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use super::floor::Turn;
 use crate::protocol::belief::{Believed, believe};
 use crate::protocol::clock::Timestamp;
 use crate::protocol::command::{Command, Verdict};
 use crate::protocol::name::Tenant;
 use crate::store::believed::{believed_write_alone, believed_write_in_txn};
 use crate::store::error::StoreError;
-use crate::store::pool::{Outcome, Pool};
+use crate::store::pool::{Opening, Outcome};
 use crate::store::write::Proof;
 
 /// How long the database's clock is reckoned from when it was read last.
@@ -58,7 +59,29 @@ pub(super) struct Sight {
     pub(super) now: Timestamp,
     pub(super) purge_horizon: Timestamp,
     /// When the answer was here: later than `now`, so that what is reckoned from it is never ahead of the database.
-    pub(super) at: Instant,
+    at: Instant,
+    /// The same by the system's clock, which goes on while the machine sleeps.
+    at_system: SystemTime,
+}
+
+impl Sight {
+    /// What has been read just now.
+    pub(super) fn new(tenant: Tenant, now: Timestamp, purge_horizon: Timestamp) -> Self {
+        Self {
+            tenant,
+            now,
+            purge_horizon,
+            at: Instant::now(),
+            at_system: SystemTime::now(),
+        }
+    }
+
+    /// How old it is at these times; `None` where it is too old, or either clock was moved.
+    fn age(&self, now: Instant, now_system: SystemTime) -> Option<Duration> {
+        let age = now.checked_duration_since(self.at)?;
+        let age_system = now_system.duration_since(self.at_system).ok()?;
+        (age < SIGHT_AGE_MAX && age_system < SIGHT_AGE_MAX).then_some(age)
+    }
 }
 
 impl Believer {
@@ -73,7 +96,7 @@ impl Believer {
     /// [`StoreError::Busy`].
     pub(super) fn attempt(
         &mut self,
-        pool: &Pool,
+        turn: &mut Turn<'_>,
         commands: &[Command],
         body_bytes_max: usize,
     ) -> Result<Attempt, StoreError> {
@@ -84,7 +107,7 @@ impl Believer {
         let Some((tenant, believed)) = self.believe(commands, body_bytes_max) else {
             return Ok(Attempt::Passed);
         };
-        match write(pool, &tenant, &believed) {
+        match write(turn, &tenant, &believed) {
             Ok(true) => {
                 self.doubt = 0;
                 Ok(Attempt::Applied(believed.verdicts))
@@ -116,11 +139,10 @@ impl Believer {
     /// What the commands do if they are right, as far as this committer knows the time.
     fn believe(&self, commands: &[Command], body_bytes_max: usize) -> Option<(Tenant, Believed)> {
         let sight = self.sight.as_ref()?;
-        let age = sight.at.elapsed();
-        if age >= SIGHT_AGE_MAX
-            || commands
-                .iter()
-                .any(|command| command.tenant != sight.tenant)
+        let age = sight.age(Instant::now(), SystemTime::now())?;
+        if commands
+            .iter()
+            .any(|command| command.tenant != sight.tenant)
         {
             return None;
         }
@@ -138,14 +160,31 @@ impl Believer {
 }
 
 /// Whether all was as believed, and so has been written and committed.
-fn write(pool: &Pool, tenant: &Tenant, believed: &Believed) -> Result<bool, StoreError> {
+fn write(turn: &mut Turn<'_>, tenant: &Tenant, believed: &Believed) -> Result<bool, StoreError> {
     if believed.is_alone() {
-        return pool.write_alone(|connection| believed_write_alone(connection, tenant, believed));
+        return turn.write_alone(|connection| believed_write_alone(connection, tenant, believed));
     }
-    pool.write(|connection| {
+    turn.write(Opening::Short, |connection| {
         Ok(match believed_write_in_txn(connection, tenant, believed)? {
             true => Outcome::Commit(true),
             false => Outcome::Rollback(false),
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sight_is_not_trusted_after_a_sleep_or_a_step_of_the_clock() {
+        let zero = Timestamp::from_micros(0);
+        let sight = Sight::new(Tenant::default(), zero, zero);
+        let (now, now_system) = (sight.at, sight.at_system);
+        let short = Duration::from_millis(900);
+        assert_eq!(sight.age(now + short, now_system + short), Some(short));
+        assert_eq!(sight.age(now + SIGHT_AGE_MAX, now_system + short), None);
+        assert_eq!(sight.age(now + short, now_system + SIGHT_AGE_MAX), None);
+        assert_eq!(sight.age(now + short, now_system - short), None);
+    }
 }

@@ -1,6 +1,6 @@
 //! Committer threads: each takes all that waits, up to a bound, and commits it as one batch.
 //!
-//! Batching is natural: nothing waits for company. While one batch is being flushed, the next one gathers.
+//! Batching is natural: nothing waits for company. While one batch works, the next one gathers (see [`super::floor`]).
 
 use std::io;
 use std::thread::{self, JoinHandle};
@@ -9,6 +9,7 @@ use crossbeam_channel::Receiver;
 use tokio::sync::oneshot;
 
 use super::believer::Believer;
+use super::floor::Floor;
 use super::{Settings, batch};
 use crate::protocol::command::{Command, Verdict};
 use crate::store::pool::Pool;
@@ -31,18 +32,19 @@ pub(super) fn start(
     pool: &Pool,
     queue: &Receiver<Job>,
 ) -> io::Result<Vec<JoinHandle<()>>> {
+    let floor = Floor::new(pool.clone());
     (0..settings.committers.max(1))
         .map(|number| {
-            let (pool, queue) = (pool.clone(), queue.clone());
+            let (floor, queue) = (floor.clone(), queue.clone());
             let body_bytes_max = settings.limits.body_bytes_max;
             thread::Builder::new()
                 .name(format!("committer-{number}"))
-                .spawn(move || run(&pool, &queue, body_bytes_max))
+                .spawn(move || run(&floor, &queue, body_bytes_max))
         })
         .collect()
 }
 
-fn run(pool: &Pool, queue: &Receiver<Job>, body_bytes_max: usize) {
+fn run(floor: &Floor, queue: &Receiver<Job>, body_bytes_max: usize) {
     let mut left_over = None;
     let mut believer = Believer::default();
     while let Some(first) = left_over.take().or_else(|| queue.recv().ok()) {
@@ -50,13 +52,14 @@ fn run(pool: &Pool, queue: &Receiver<Job>, body_bytes_max: usize) {
         if first.answer.is_closed() {
             continue;
         }
+        let mut turn = floor.turn();
         let (jobs, rest) = gather(first, queue);
         left_over = rest;
         let (commands, answers): (Vec<Command>, Vec<oneshot::Sender<Verdict>>) = jobs
             .into_iter()
             .map(|job| (job.command, job.answer))
             .unzip();
-        let verdicts = batch::commit(pool, &mut believer, &commands, body_bytes_max);
+        let verdicts = batch::commit(&mut turn, &mut believer, &commands, body_bytes_max);
         for (answer, verdict) in answers.into_iter().zip(verdicts) {
             // Whoever does not wait any more asks again; the commit stands.
             let _ = answer.send(verdict);

@@ -108,7 +108,7 @@ statement! {
         digest: Option<&'a [u8]> => Nullable<Binary>,
         outcome: Option<&'a str> => Nullable<Text>,
     } -> () =
-        "WITH s AS MATERIALIZED (SELECT set_config('lock_timeout', '20s', true) AS lock_timeout), \
+        "WITH s AS MATERIALIZED (SELECT set_config('lock_timeout', '5s', true) AS lock_timeout), \
          h AS (UPDATE resources r SET version = r.version + 1, nonce = {}, deleted = {}, media_type = {}, body = {}, \
          updated_at = {}, transaction_id = {} FROM s WHERE s.lock_timeout IS NOT NULL AND r.bucket = {} AND r.tenant = {} \
          AND r.collection = {} AND r.key = {} AND r.version = {} AND r.nonce = {} AND NOT r.deleted AND r.updated_at <= {} \

@@ -127,18 +127,20 @@ impl Pool {
     /// Runs `work` in one Postgres transaction and commits. `work` must be repeatable: it runs again where the
     /// connection turns out to be broken before COMMIT was sent.
     ///
-    /// This is the only place that opens a write transaction.
+    /// `flushing` is called when all that is left to do is COMMIT. This is the only place that opens a write transaction.
     ///
     /// # Errors
     /// [`StoreError`]; [`StoreError::InDoubt`] where COMMIT was sent and not answered.
     pub fn write<T>(
         &self,
+        opening: Opening,
         mut work: impl FnMut(&mut PgConnection) -> Result<Outcome<T>, StoreError>,
+        mut flushing: impl FnMut(),
     ) -> Result<T, StoreError> {
         let mut attempts = self.sessions.max_size() + 1;
         loop {
             let mut session = self.sessions.get()?;
-            let result = transact(&mut session.connection, &mut work);
+            let result = transact(&mut session.connection, opening, &mut work, &mut flushing);
             session.broken = matches!(
                 result,
                 Err(StoreError::Unreachable(_) | StoreError::InDoubt(_))
@@ -151,10 +153,37 @@ impl Pool {
     }
 }
 
-/// What a session of committers is told once. Only the speed of a lone statement depends on it: every transaction
-/// that is begun here says for itself what it needs.
-const COMMITTER_SESSION: &str =
-    "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan";
+/// What a session of committers is told once: rows are found by their keys. On tables that were never analysed the
+/// planner takes a bucket for one row, and joins a thousand keys by reading the whole bucket for each. Only speed
+/// depends on it.
+const COMMITTER_SESSION: &str = concat!(
+    "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off; ",
+    "SET jit = off; SET plan_cache_mode = force_generic_plan"
+);
+
+/// How a transaction begins. A lock that a stuck session holds must not hold up every command behind it for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// With what the session was told once.
+    Short,
+    /// Everything that statements need for their plans is said again: a pooler may have handed out another session.
+    Full,
+}
+
+impl Opening {
+    fn sql(self) -> &'static str {
+        match self {
+            Opening::Short => {
+                "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '5s'"
+            }
+            Opening::Full => concat!(
+                "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '5s'; ",
+                "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; ",
+                "SET LOCAL enable_material = off; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan"
+            ),
+        }
+    }
+}
 
 /// How a transaction ends.
 pub enum Outcome<T> {
@@ -164,28 +193,25 @@ pub enum Outcome<T> {
     Rollback(T),
 }
 
-/// How a write transaction begins. A lock that a stuck session holds must not hold up every command behind it for
-/// ever. The planner is told that rows are found by their keys: on tables that were never analysed it takes a bucket
-/// for one row, and joins a thousand keys by reading the whole bucket for each.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '20s'; \
-                     SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
-                     SET LOCAL enable_material = off; SET LOCAL jit = off; \
-                     SET LOCAL plan_cache_mode = force_generic_plan";
-
 fn transact<T>(
     connection: &mut PgConnection,
+    opening: Opening,
     work: &mut impl FnMut(&mut PgConnection) -> Result<Outcome<T>, StoreError>,
+    flushing: &mut impl FnMut(),
 ) -> Result<T, StoreError> {
-    connection.batch_execute(BEGIN)?;
+    connection.batch_execute(opening.sql())?;
     match work(connection) {
-        Ok(Outcome::Commit(value)) => match connection.batch_execute("COMMIT") {
-            Ok(()) => Ok(value),
-            // Who still answers has refused the COMMIT, and nothing was stored; who does not may have committed.
-            Err(error) => Err(match connection.batch_execute("ROLLBACK") {
-                Ok(()) => StoreError::from(error),
-                Err(_) => StoreError::InDoubt(Box::new(error)),
-            }),
-        },
+        Ok(Outcome::Commit(value)) => {
+            flushing();
+            match connection.batch_execute("COMMIT") {
+                Ok(()) => Ok(value),
+                // Who still answers has refused the COMMIT, and nothing was stored; who does not may have committed.
+                Err(error) => Err(match connection.batch_execute("ROLLBACK") {
+                    Ok(()) => StoreError::from(error),
+                    Err(_) => StoreError::InDoubt(Box::new(error)),
+                }),
+            }
+        }
         Ok(Outcome::Rollback(value)) => {
             connection.batch_execute("ROLLBACK")?;
             Ok(value)

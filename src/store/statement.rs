@@ -3,30 +3,31 @@
 //! `sql_query` is never kept prepared. A [`statement!`] is written as SQL with `{}` where a value is bound,
 //! in the order of its fields; each field is bound once.
 
-/// Declares a statement: its binds, the types of its result's columns, and its SQL.
+/// Declares a statement: its binds, the types of its result's columns, and its SQL. A statement in two forms has a
+/// flag, `Name<FLAG>`, on which its SQL may depend: each form is prepared by itself.
 macro_rules! statement {
     (
         $(#[$doc:meta])*
-        $name:ident { $( $field:ident : $rust:ty => $sql:ty ),* $(,)? } -> $row:ty = $text:expr
+        $name:ident $(<$flag:ident>)? { $( $field:ident : $rust:ty => $sql:ty ),* $(,)? } -> $row:ty = $text:expr
     ) => {
         $(#[$doc])*
-        pub(super) struct $name<'a> {
+        pub(super) struct $name<'a $(, const $flag: bool)?> {
             $( pub(super) $field: $rust, )*
             pub(super) lifetime: ::std::marker::PhantomData<&'a ()>,
         }
 
-        impl ::diesel::query_builder::QueryId for $name<'_> {
-            type QueryId = $name<'static>;
+        impl $(<const $flag: bool>)? ::diesel::query_builder::QueryId for $name<'_ $(, $flag)?> {
+            type QueryId = $name<'static $(, $flag)?>;
             const HAS_STATIC_QUERY_ID: bool = true;
         }
 
-        impl ::diesel::query_builder::Query for $name<'_> {
+        impl $(<const $flag: bool>)? ::diesel::query_builder::Query for $name<'_ $(, $flag)?> {
             type SqlType = $row;
         }
 
-        impl ::diesel::RunQueryDsl<::diesel::pg::PgConnection> for $name<'_> {}
+        impl $(<const $flag: bool>)? ::diesel::RunQueryDsl<::diesel::pg::PgConnection> for $name<'_ $(, $flag)?> {}
 
-        impl ::diesel::query_builder::QueryFragment<::diesel::pg::Pg> for $name<'_> {
+        impl $(<const $flag: bool>)? ::diesel::query_builder::QueryFragment<::diesel::pg::Pg> for $name<'_ $(, $flag)?> {
             fn walk_ast<'b>(
                 &'b self,
                 mut out: ::diesel::query_builder::AstPass<'_, 'b, ::diesel::pg::Pg>,

@@ -14,13 +14,13 @@ use diesel::pg::PgConnection;
 use diesel::prelude::*;
 
 use self::statements::{
-    DeletePlaceholders, InsertCommitted, InsertProbe, InsertUncommitted, LockBucket,
-    ProbeTransaction, UpdateHeads,
+    DeletePlaceholders, InsertProbe, LockBucket, ProbeTransaction, UpdateHeads, WriteCommitted,
+    WriteUncommitted,
 };
 use super::error::StoreError;
 use crate::protocol::name::{ResourceName, Tenant, TransactionId};
 use crate::protocol::state::{Resource, State, Transaction};
-use crate::protocol::world::World;
+use crate::protocol::world::{Version, World};
 
 /// Writes all that `world` holds, as far as it has changed.
 ///
@@ -97,28 +97,37 @@ fn heads_write_in_txn(
 /// Writes the transactions of a batch.
 ///
 /// ## Concurrency
-/// Rows that exist are locked already, so only inserts can wait for each other, and only those whose ids clients have
-/// made: whoever inserts one holds the bucket's row, so they come one after the other.
+/// Rows that are known are locked already, so only inserts can wait for each other, and only those whose ids clients
+/// have made: whoever inserts one holds the bucket's row, so they come one after the other. An id that was new when it
+/// was looked up and has a row by now is left alone: a batch that waits for our resources may have locked it.
 fn transactions_write_in_txn(
     connection: &mut PgConnection,
     tenant: &Tenant,
     world: &World,
 ) -> Result<(), StoreError> {
-    let (mut expired, mut applied, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut expired, mut applied, mut others) =
+        (Rows::default(), Rows::default(), Rows::default());
     let mut inserts_cancelled = false;
     for (id, stored) in &world.writes().transactions {
         let Some(transaction) = world.transaction(*id) else {
             continue;
         };
-        inserts_cancelled |= transaction.state == State::Cancelled && stored.stored_version == 0;
-        match (stored.operation, transaction.state) {
-            (Some(position), _) => applied.push((transaction, i64::try_from(position).ok())),
-            (None, State::Expired) => expired.push((transaction, None)),
-            (None, _) => others.push((transaction, None)),
-        }
+        let known = stored.stored_version > 0;
+        inserts_cancelled |= transaction.state == State::Cancelled && !known;
+        let (rows, position) = match (stored.operation, transaction.state) {
+            (Some(position), _) => (&mut applied, i64::try_from(position).ok()),
+            (None, State::Expired) => (&mut expired, None),
+            (None, _) => (&mut others, None),
+        };
+        let rows = if known {
+            &mut rows.known
+        } else {
+            &mut rows.new
+        };
+        rows.push((transaction, position));
     }
     // Expired ones first: they free the references that others take.
-    insert_uncommitted(connection, tenant, &mut expired)?;
+    uncommitted_write_in_txn(connection, tenant, expired)?;
     if inserts_cancelled && applied.is_empty() {
         let bucket = tenant.bucket();
         let _: Vec<i16> = LockBucket {
@@ -127,25 +136,72 @@ fn transactions_write_in_txn(
         }
         .load(connection)?;
     }
-    if !applied.is_empty() {
-        applied.sort_by_key(|(transaction, _)| transaction.id);
-        let written = committed(tenant, world, &applied).execute(connection)?;
-        expect_rows(written, applied.len())?;
-    }
-    insert_uncommitted(connection, tenant, &mut others)
+    committed_write_in_txn(connection, tenant, world, applied)?;
+    uncommitted_write_in_txn(connection, tenant, others)
 }
 
-fn insert_uncommitted(
+/// A transaction to be written, with its position among those that the batch applies.
+type Row<'a> = (&'a Transaction, Option<i64>);
+
+/// Transactions to be written, without a row and with one; each by id.
+#[derive(Default)]
+struct Rows<'a> {
+    new: Vec<Row<'a>>,
+    known: Vec<Row<'a>>,
+}
+
+impl Rows<'_> {
+    fn len(&self) -> usize {
+        self.new.len() + self.known.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn sort(&mut self) {
+        self.new.sort_by_key(|(transaction, _)| transaction.id);
+        self.known.sort_by_key(|(transaction, _)| transaction.id);
+    }
+}
+
+/// Commit numbers are taken, and versions written, by the first statement.
+fn committed_write_in_txn(
     connection: &mut PgConnection,
     tenant: &Tenant,
-    rows: &mut [(&Transaction, Option<i64>)],
+    world: &World,
+    mut rows: Rows<'_>,
 ) -> Result<(), StoreError> {
-    if rows.is_empty() {
-        return Ok(());
+    rows.sort();
+    let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    let (mut taken, mut versions) = (count, &world.writes().versions[..]);
+    if !rows.new.is_empty() {
+        let statement = committed::<false>(tenant, (taken, count), versions, &rows.new);
+        expect_rows(statement.execute(connection)?, rows.new.len())?;
+        (taken, versions) = (0, &[]);
     }
-    rows.sort_by_key(|(transaction, _)| transaction.id);
-    let written = uncommitted(tenant, rows).execute(connection)?;
-    expect_rows(written, rows.len())
+    if !rows.known.is_empty() {
+        let statement = committed::<true>(tenant, (taken, count), versions, &rows.known);
+        expect_rows(statement.execute(connection)?, rows.known.len())?;
+    }
+    Ok(())
+}
+
+fn uncommitted_write_in_txn(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+    mut rows: Rows<'_>,
+) -> Result<(), StoreError> {
+    rows.sort();
+    if !rows.known.is_empty() {
+        let statement = uncommitted::<true>(tenant, &rows.known);
+        expect_rows(statement.execute(connection)?, rows.known.len())?;
+    }
+    if !rows.new.is_empty() {
+        let statement = uncommitted::<false>(tenant, &rows.new);
+        expect_rows(statement.execute(connection)?, rows.new.len())?;
+    }
+    Ok(())
 }
 
 /// Fewer rows than expected: somebody else was faster, and the batch must look again.
@@ -243,20 +299,17 @@ impl Proof {
     }
 }
 
-fn column<'a, T>(
-    rows: &[(&'a Transaction, Option<i64>)],
-    value: impl Fn(&'a Transaction) -> T,
-) -> Vec<T> {
+fn column<'a, T>(rows: &[Row<'a>], value: impl Fn(&'a Transaction) -> T) -> Vec<T> {
     rows.iter()
         .map(|(transaction, _)| value(transaction))
         .collect()
 }
 
-fn uncommitted<'a>(
+fn uncommitted<'a, const KNOWN: bool>(
     tenant: &'a Tenant,
-    rows: &[(&'a Transaction, Option<i64>)],
-) -> InsertUncommitted<'a> {
-    InsertUncommitted {
+    rows: &[Row<'a>],
+) -> WriteUncommitted<'a, KNOWN> {
+    WriteUncommitted {
         bucket: tenant.bucket(),
         tenants: repeat_n(tenant.as_str(), rows.len()).collect(),
         ids: column(rows, |row| row.id.uuid()),
@@ -278,17 +331,17 @@ fn uncommitted<'a>(
     }
 }
 
-fn committed<'a>(
+/// `taken` commit numbers are taken by the statement itself, the last of `count` that are the batch's.
+fn committed<'a, const KNOWN: bool>(
     tenant: &'a Tenant,
-    world: &'a World,
-    rows: &[(&'a Transaction, Option<i64>)],
-) -> InsertCommitted<'a> {
-    let versions = &world.writes().versions;
-    let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
-    InsertCommitted {
-        count,
+    (taken, count): (i64, i64),
+    versions: &'a [Version],
+    rows: &[Row<'a>],
+) -> WriteCommitted<'a, KNOWN> {
+    WriteCommitted {
+        taken,
         bucket: tenant.bucket(),
-        count_again: count,
+        count,
         version_tenants: repeat_n(tenant.as_str(), versions.len()).collect(),
         collections: versions
             .iter()

@@ -12,6 +12,7 @@ use crate::support::server::Server;
 
 mod batches;
 mod cancels;
+mod copies;
 mod skew;
 mod totals;
 mod writers;

@@ -43,7 +43,26 @@ statement! {
 }
 
 /// The insert of transactions that both statements below end in; `n` is their one row of the bucket.
+///
+/// `new` ones have no row as far as is known. Should there be one by now, it may be locked by a batch that waits for
+/// us: so it is not touched, and found missing in the count. `known` ones are locked already.
 macro_rules! insert_transactions {
+    ($commit_number:literal, new) => {
+        concat!(
+            insert_transactions!($commit_number),
+            "ON CONFLICT (bucket, tenant, id) DO NOTHING"
+        )
+    };
+    ($commit_number:literal, known) => {
+        concat!(
+            insert_transactions!($commit_number),
+            "ON CONFLICT (bucket, tenant, id) DO UPDATE SET state = excluded.state, version = excluded.version, ",
+            "nonce = excluded.nonce, expires_at = excluded.expires_at, finished_at = excluded.finished_at, ",
+            "operation = excluded.operation, digest = excluded.digest, outcome = excluded.outcome, ",
+            "commit_number = excluded.commit_number ",
+            "WHERE transactions.state = 'open' AND transactions.version < excluded.version"
+        )
+    };
     ($commit_number:literal) => {
         concat!(
             "INSERT INTO transactions (bucket, tenant, id, state, version, nonce, created_at, expires_at, finished_at, ",
@@ -52,21 +71,31 @@ macro_rules! insert_transactions {
             "u.reference, u.metadata, u.operation, u.digest, u.outcome, ", $commit_number,
             " FROM n, unnest({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}) AS u(tenant, id, state, version, nonce, ",
             "created_at, expires_at, finished_at, reference, metadata, operation, digest, outcome, position) ",
-            "ON CONFLICT (bucket, tenant, id) DO UPDATE SET state = excluded.state, version = excluded.version, ",
-            "nonce = excluded.nonce, expires_at = excluded.expires_at, finished_at = excluded.finished_at, ",
-            "operation = excluded.operation, digest = excluded.digest, outcome = excluded.outcome, ",
-            "commit_number = excluded.commit_number ",
-            "WHERE transactions.state = 'open' AND transactions.version < excluded.version"
+        )
+    };
+}
+
+/// What comes before it where commit numbers are taken.
+macro_rules! insert_versions {
+    () => {
+        concat!(
+            "WITH n AS (UPDATE buckets SET last_commit = last_commit + {} WHERE bucket = {} ",
+            "RETURNING bucket, last_commit - {} + 1 AS first_commit), ",
+            "v AS (INSERT INTO versions (bucket, tenant, collection, key, version, nonce, deleted, media_type, body, updated_at, ",
+            "transaction_id, commit_number) SELECT n.bucket, u.tenant, u.collection, u.key, u.version, u.nonce, u.deleted, ",
+            "u.media_type, u.body, u.updated_at, u.transaction_id, n.first_commit + u.position ",
+            "FROM n, unnest({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}) AS u(tenant, collection, key, version, nonce, deleted, ",
+            "media_type, body, updated_at, transaction_id, position)) "
         )
     };
 }
 
 statement! {
-    /// Takes commit numbers, and inserts the versions and transactions that carry them.
-    InsertCommitted {
-        count: i64 => BigInt,
+    /// Takes commit numbers, and writes the versions and transactions that carry them: new ones, or known ones.
+    WriteCommitted<KNOWN> {
+        taken: i64 => BigInt,
         bucket: i16 => SmallInt,
-        count_again: i64 => BigInt,
+        count: i64 => BigInt,
         version_tenants: Vec<&'a str> => Array<Text>,
         collections: Vec<&'a str> => Array<Text>,
         keys: Vec<&'a str> => Array<Text>,
@@ -92,20 +121,16 @@ statement! {
         digests: Vec<Option<&'a [u8]>> => Array<Nullable<Binary>>,
         outcomes: Vec<Option<&'a str>> => Array<Nullable<Text>>,
         positions: Vec<Option<i64>> => Array<Nullable<BigInt>>,
-    } -> () = concat!(
-        "WITH n AS (UPDATE buckets SET last_commit = last_commit + {} WHERE bucket = {} ",
-        "RETURNING bucket, last_commit - {} + 1 AS first_commit), ",
-        "v AS (INSERT INTO versions (bucket, tenant, collection, key, version, nonce, deleted, media_type, body, updated_at, ",
-        "transaction_id, commit_number) SELECT n.bucket, u.tenant, u.collection, u.key, u.version, u.nonce, u.deleted, ",
-        "u.media_type, u.body, u.updated_at, u.transaction_id, n.first_commit + u.position ",
-        "FROM n, unnest({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}) AS u(tenant, collection, key, version, nonce, deleted, ",
-        "media_type, body, updated_at, transaction_id, position)) ",
-        insert_transactions!("n.first_commit + u.position"))
+    } -> () = if KNOWN {
+        concat!(insert_versions!(), insert_transactions!("n.first_commit + u.position", known))
+    } else {
+        concat!(insert_versions!(), insert_transactions!("n.first_commit + u.position", new))
+    }
 }
 
 statement! {
     /// Writes transactions none of which is applied by it: created, renewed, cancelled, expired.
-    InsertUncommitted {
+    WriteUncommitted<KNOWN> {
         bucket: i16 => SmallInt,
         tenants: Vec<&'a str> => Array<Text>,
         ids: Vec<Uuid> => Array<SqlUuid>,
@@ -121,8 +146,11 @@ statement! {
         digests: Vec<Option<&'a [u8]>> => Array<Nullable<Binary>>,
         outcomes: Vec<Option<&'a str>> => Array<Nullable<Text>>,
         positions: Vec<Option<i64>> => Array<Nullable<BigInt>>,
-    } -> () = concat!(
-        "WITH n AS (SELECT bucket FROM buckets WHERE bucket = {}) ", insert_transactions!("NULL"))
+    } -> () = if KNOWN {
+        concat!("WITH n AS (SELECT bucket FROM buckets WHERE bucket = {}) ", insert_transactions!("NULL", known))
+    } else {
+        concat!("WITH n AS (SELECT bucket FROM buckets WHERE bucket = {}) ", insert_transactions!("NULL", new))
+    }
 }
 
 statement! {

@@ -119,15 +119,21 @@ fn a_session_that_holds_a_row_holds_up_its_own_writers_only() {
     holder
         .batch_execute("BEGIN; SELECT 1 FROM resources WHERE key = 'stuck' FOR UPDATE")
         .unwrap();
-    let (mut second, tag) = (server.client(), stuck.clone());
-    let request = thread::spawn(move || {
-        second.send(
-            "PUT",
-            "/resources/a/stuck",
-            &[("if-match", &tag)],
-            Some("1"),
-        )
-    });
+    // As many as there are committers, and one more.
+    let requests: Vec<_> = (0..3)
+        .map(|_| {
+            let (mut second, tag) = (server.client(), stuck.clone());
+            let write = move || {
+                second.send(
+                    "PUT",
+                    "/resources/a/stuck",
+                    &[("if-match", &tag)],
+                    Some("1"),
+                )
+            };
+            thread::spawn(write)
+        })
+        .collect();
     let mut store = cluster::connect(&server.database_url);
     super::proxy::eventually("the write waits", || super::scene::blocked(&mut store) > 0);
     for round in 1..=50 {
@@ -143,7 +149,9 @@ fn a_session_that_holds_a_row_holds_up_its_own_writers_only() {
             .etag();
         assert_eq!(client.get("/resources/a/stuck").expect(200).etag(), stuck);
     }
-    check_unavailable(request.join().unwrap());
+    for request in requests {
+        check_unavailable(request.join().unwrap());
+    }
     let read = client.get("/resources/a/stuck").expect(200);
     assert_eq!((read.text(), read.etag()), ("0".to_owned(), stuck.clone()));
     holder.batch_execute("ROLLBACK").unwrap();
