@@ -7,6 +7,7 @@ mod links;
 mod rows;
 mod scenes;
 mod sent;
+mod story;
 mod walk;
 
 use std::collections::BTreeSet;
