@@ -5,6 +5,7 @@
 //! that row waits for nothing but the disk, so numbers become visible in order and the lock is held briefly.
 //! Transitions are guarded here too: a row that is not open, or not older, is left alone and found missing.
 
+mod proof;
 mod statements;
 
 use std::iter::repeat_n;
@@ -13,12 +14,12 @@ use std::marker::PhantomData;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 
+pub use self::proof::{Proof, proof_probe_in_txn};
 use self::statements::{
-    DeletePlaceholders, InsertProbe, LockBucket, ProbeTransaction, UpdateHeads, WriteCommitted,
-    WriteUncommitted,
+    DeletePlaceholders, LockBucket, UpdateHeads, WriteCommitted, WriteUncommitted,
 };
 use super::error::StoreError;
-use crate::protocol::name::{ResourceName, Tenant, TransactionId};
+use crate::protocol::name::{ResourceName, Tenant};
 use crate::protocol::state::{Resource, State, Transaction};
 use crate::protocol::world::{Version, World};
 
@@ -210,92 +211,6 @@ fn expect_rows(written: usize, expected: usize) -> Result<(), StoreError> {
         Ok(())
     } else {
         Err(StoreError::Conflict(diesel::result::Error::NotFound))
-    }
-}
-
-/// What proves that a batch has committed: one transaction as the batch left it.
-#[derive(Debug)]
-pub struct Proof {
-    tenant: Tenant,
-    transaction: Transaction,
-    inserted: bool,
-}
-
-impl Proof {
-    /// The best proof of a batch: a transaction that nobody can change any more, else one that the batch created.
-    pub fn of(tenant: Tenant, world: &World) -> Option<Self> {
-        let rank = |proof: &Proof| match (proof.transaction.state, proof.inserted) {
-            (State::Committed | State::Cancelled, _) => 0,
-            (_, true) => 1,
-            (_, false) => 2,
-        };
-        let written = world.writes().transactions.iter();
-        let proofs = written.filter_map(|(id, stored)| {
-            let transaction = world.transaction(*id)?.clone();
-            Some(Self {
-                tenant: tenant.clone(),
-                transaction,
-                inserted: stored.stored_version == 0,
-            })
-        });
-        proofs.min_by_key(rank)
-    }
-}
-
-/// Whether the batch that left this proof has committed. Nothing is changed.
-///
-/// ## Concurrency
-/// The insert waits for a commit under way on the same id, the locking read for one on the same row; a plain
-/// read might see neither. Both are undone by the caller's ROLLBACK.
-///
-/// # Errors
-/// [`StoreError`].
-pub fn proof_probe_in_txn(
-    connection: &mut PgConnection,
-    proof: &Proof,
-) -> Result<bool, StoreError> {
-    let Proof {
-        tenant,
-        transaction,
-        inserted,
-    } = proof;
-    let (bucket, tenant, id) = (tenant.bucket(), tenant.as_str(), transaction.id.uuid());
-    InsertProbe {
-        bucket,
-        tenant,
-        id,
-        now: transaction.created_at.to_datetime(),
-        later: transaction.expires_at.to_datetime(),
-        lifetime: PhantomData,
-    }
-    .execute(connection)?;
-    let probe = ProbeTransaction {
-        bucket,
-        tenant,
-        id,
-        lifetime: PhantomData,
-    };
-    let found: Option<(i64, i64)> = probe.get_result(connection).optional()?;
-    // Version 0 is the row just inserted. One that the batch created may have gone on since, if its answer got out by
-    // another way; that it exists is proof enough, unless a client made the id.
-    let (version, nonce) = found.unwrap_or_default();
-    let created = *inserted && transaction.state == State::Open;
-    Ok(if created {
-        version > 0
-    } else {
-        (version, nonce) == (transaction.tag.version, transaction.tag.nonce)
-    })
-}
-
-impl Proof {
-    /// The id of the transaction that is looked for.
-    pub fn id(&self) -> TransactionId {
-        self.transaction.id
-    }
-
-    /// Whether a transaction, as it was found, is as the batch left it.
-    pub fn is(&self, found: &Transaction) -> bool {
-        found.tag == self.transaction.tag
     }
 }
 
