@@ -63,7 +63,6 @@ examples: ## the programs of examples/ under fire, and wrong ones, which must be
 
 bench: ## rates, latencies and costs beside pgbench and etcd, and the goals: about 25 minutes; writes docs/benchmarks.md
 	@scripts/install.sh build python bench
-	cargo build --locked --release
 	scripts/bench.py --write $(BENCH)
 
 microbench: ## criterion: reading headers and operations, decide, believe

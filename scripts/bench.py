@@ -46,7 +46,7 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="to see that it runs: the figures mean nothing")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md and docs/benchmarks/")
     parser.add_argument("--results", type=pathlib.Path, help="take this earlier run instead of measuring")
-    parser.add_argument("--binary", type=pathlib.Path, default=TARGET / "release/ifmatch")
+    parser.add_argument("--binary", type=pathlib.Path, help="the server; left out: it is built")
     parser.add_argument("--load", type=pathlib.Path, help="the load generator; left out: it is built")
     options = parser.parse_args()
     options.only = set(filter(None, options.only.split(",")))
@@ -72,19 +72,27 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def load_generator():
-    """Built where it is not; its path is what cargo says."""
-    command = ["cargo", "bench", "--locked", "--no-run", "--bench", "load", "--message-format", "json"]
-    built = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    messages = [json.loads(line) for line in built.stdout.splitlines()]
-    found = [message["executable"] for message in messages if message.get("target", {}).get("name") == "load"]
-    return pathlib.Path(found[-1])
+def build(options):
+    """The server and the load generator, where they are not given."""
+    load = options.load
+    if load is None:
+        command = ["cargo", "bench", "--locked", "--no-run", "--bench", "load", "--message-format", "json"]
+        built = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+        messages = [json.loads(line) for line in built.stdout.splitlines()]
+        found = [message["executable"] for message in messages if message.get("target", {}).get("name") == "load"]
+        load = pathlib.Path(found[-1])
+    binary = options.binary
+    if binary is None:
+        # Last: what builds benchmarks puts a server there too, with features that only tests ask for.
+        subprocess.run(["cargo", "build", "--locked", "--release"], cwd=ROOT, check=True)
+        binary = TARGET / "release/ifmatch"
+    return binary.resolve(), load.resolve()
 
 
 def run_all(options, settings):
     """Starts all contestants, measures, stops them."""
+    binary, load = build(options)
     begin = time.monotonic()
-    binary, load = options.binary.resolve(), options.load or load_generator()
     names = options.only or set(plan.NAMES)
     etcd = shutil.which("etcd")
     if etcd is None:

@@ -44,10 +44,12 @@ pub(crate) struct Keys {
 
 impl Keys {
     /// Creates the resources where they are not there, and reads their tags where the work needs them.
+    /// `apart`: as many more, for others.
     pub(crate) async fn prepare(
         address: &str,
         work: Work,
         selection: &Selection,
+        apart: bool,
     ) -> io::Result<Self> {
         let keys = selection.keys;
         let mut connection = Connection::open(address).await?;
@@ -55,7 +57,12 @@ impl Keys {
         if work.is_etcd() {
             tags = etcd::prepare(&mut connection, keys).await?;
         } else if !selection.generated {
-            create(&mut connection, selection).await?;
+            create(
+                &mut connection,
+                selection,
+                if apart { 2 * keys } else { keys },
+            )
+            .await?;
             if work.needs_tags() {
                 tags = read_tags(&mut connection, selection).await?;
             }
@@ -131,13 +138,13 @@ pub(crate) fn unexpected(status: u16, connection: &Connection) -> io::Error {
     io::Error::other(format!("unexpected answer {status}: {content}"))
 }
 
-async fn create(connection: &mut Connection, selection: &Selection) -> io::Result<()> {
-    let last = target(selection, selection.keys - 1);
+async fn create(connection: &mut Connection, selection: &Selection, keys: usize) -> io::Result<()> {
+    let last = target(selection, keys - 1);
     if connection.send("HEAD", &last, "", b"").await? == 200 {
         return Ok(());
     }
-    for first in (0..selection.keys).step_by(PREPARE_CHANGES) {
-        let changes: Vec<String> = (first..selection.keys.min(first + PREPARE_CHANGES))
+    for first in (0..keys).step_by(PREPARE_CHANGES) {
+        let changes: Vec<String> = (first..keys.min(first + PREPARE_CHANGES))
             .map(|key| {
                 let target = target(selection, key);
                 format!(

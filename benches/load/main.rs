@@ -43,7 +43,8 @@ struct Arguments {
     /// How long it runs before that.
     #[arg(long, default_value_t = 1.0)]
     warmup: f64,
-    /// Connections beside them that apply 100-change operations without pause, and are not measured.
+    /// Connections beside them that apply 100-change operations to as many other resources without pause, and are not
+    /// measured.
     #[arg(long, default_value_t = 0)]
     beside_large: usize,
     #[command(flatten)]
@@ -72,7 +73,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let keys = Keys::prepare(&arguments.address, arguments.work, &arguments.selection).await?;
+    let (address, apart) = (&arguments.address, arguments.beside_large > 0);
+    let keys = Keys::prepare(address, arguments.work, &arguments.selection, apart).await?;
     let keys = Rc::new(keys);
     let measured = Rc::new(RefCell::new(Measured {
         latency: Histogram::new_with_bounds(1, LATENCY_MAX_US, 3)?,
@@ -88,7 +90,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let mut workers = Vec::new();
     for (number, (work, counted)) in works.enumerate() {
         let mut connection = Connection::open(&arguments.address).await?;
-        let mut worker = Worker::new(work, number, keys.clone());
+        let mut worker = Worker::new(work, number, keys.clone(), !counted);
         worker.start(&mut connection).await?;
         workers.push((worker, connection, counted));
     }

@@ -22,15 +22,18 @@ pub(crate) struct Worker {
     keys: Rc<Keys>,
     random: SmallRng,
     replayed: Option<(String, String)>,
+    apart: bool,
 }
 
 impl Worker {
-    pub(crate) fn new(work: Work, number: usize, keys: Rc<Keys>) -> Self {
+    /// `apart`: works on resources that no other work names.
+    pub(crate) fn new(work: Work, number: usize, keys: Rc<Keys>, apart: bool) -> Self {
         Self {
             work,
             keys,
             random: SmallRng::seed_from_u64(number as u64),
             replayed: None,
+            apart,
         }
     }
 
@@ -181,6 +184,7 @@ impl Worker {
         let first = self
             .random
             .random_range(0..keys.saturating_sub(LARGE_CHANGES).max(1));
+        let first = if self.apart { first + keys } else { first };
         let changes: Vec<_> = (first..first + LARGE_CHANGES)
             .map(|key| (key, "*".to_owned(), self.random.random_range(0..10_000)))
             .collect();

@@ -14,7 +14,7 @@ from bench.contestants import ROOT, Failed, Ifmatch, clean_environment, median
 CONNECTIONS = 64
 STARTS = 3
 # What one resource with its version and transaction takes on disk, and what the log takes beside them.
-BYTES_EACH = 1500
+BYTES_EACH = 1100
 BYTES_BESIDE = 12 * 2**30
 # Transactions are younger than the retention of 30 days, and not of the future.
 BEGIN_MILLIS_AGO = 20 * 86_400_000

@@ -1,5 +1,6 @@
 """What the machine is, what processes have cost, and how fast the disk flushes. Linux only: it reads /proc."""
 
+import contextlib
 import os
 import pathlib
 import platform
@@ -32,8 +33,13 @@ def tree_cpu_seconds(pid):
     return cpu_seconds(pid) + ended + sum(cpu_seconds(child) for child in children)
 
 
-def child_count(pid):
-    return len(pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+def postgres_sessions(pid):
+    """How many clients a Postgres serves: its other children, such as workers of autovacuum, come and go."""
+    count = 0
+    for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            count += b"[local]" in pathlib.Path(f"/proc/{child}/cmdline").read_bytes()
+    return count
 
 
 def peak_memory_reset(pid):

@@ -52,8 +52,9 @@ class Case:
     def options(self, keys):
         if self.contestant != "ifmatch":
             return {}
-        options = {"keys": 2 * self.pairs if self.pairs else keys}
-        return options | ({"beside_large": self.beside} if self.beside else {})
+        if self.table == FAIRNESS:  # the other half is for the large ones
+            return {"keys": keys // 2} | ({"beside_large": self.beside} if self.beside else {})
+        return {"keys": 2 * self.pairs if self.pairs else keys}
 
 
 def cases(names, connections, pairs, present):
