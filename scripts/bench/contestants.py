@@ -141,7 +141,7 @@ class Ifmatch:
     def cpu(self):
         return {
             "server": machine.cpu_seconds(self.process.pid),
-            "postgres": machine.tree_cpu_seconds(self.postmaster),
+            "postgres": machine.postgres_cpu_seconds(self.postmaster),
         }
 
     def run(self, work, connections, span, **options):
@@ -230,7 +230,7 @@ class Pgbench:
         raise Failed(f"Postgres did not start:\n{(self.directory / 'log').read_text(errors='replace')}")
 
     def cpu(self):
-        return {"postgres": machine.tree_cpu_seconds(self.process.pid)}
+        return {"postgres": machine.postgres_cpu_seconds(self.process.pid)}
 
     def run(self, work, connections, span):
         warmup, seconds = span

@@ -8,8 +8,6 @@ import re
 import subprocess
 import tempfile
 
-TICKS = os.sysconf("SC_CLK_TCK")
-
 
 def cpu_seconds(pid):
     """CPU time of a process that runs: all its threads, to the nanosecond. 0 where it has just ended."""
@@ -22,24 +20,24 @@ def cpu_seconds(pid):
     return total / 1e9
 
 
-def tree_cpu_seconds(pid):
-    """CPU time of a process, its children, and those of its children that have ended and been waited for."""
-    try:
-        stat = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    ended = (int(stat[13]) + int(stat[14])) / TICKS
-    return cpu_seconds(pid) + ended + sum(cpu_seconds(child) for child in children)
+def postgres_cpu_seconds(pid):
+    """CPU time of a postmaster and the children that it has now, but for workers of autovacuum: those work off, at some
+    time, what other runs have left. Sessions do not end while they are measured, so none is missed."""
+    return cpu_seconds(pid) + sum(
+        cpu_seconds(child) for child, title in children(pid) if b"autovacuum worker" not in title
+    )
 
 
 def postgres_sessions(pid):
-    """How many clients a Postgres serves: its other children, such as workers of autovacuum, come and go."""
-    count = 0
+    """How many clients a Postgres serves: its other children come and go."""
+    return sum(b"[local]" in title for _, title in children(pid))
+
+
+def children(pid):
+    """The id and title of each child."""
     for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            count += b"[local]" in pathlib.Path(f"/proc/{child}/cmdline").read_bytes()
-    return count
+            yield child, pathlib.Path(f"/proc/{child}/cmdline").read_bytes()
 
 
 def peak_memory_reset(pid):
