@@ -30,7 +30,7 @@ from bench import big, contestants, machine, plan, report
 ROOT = server.ROOT
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 PAGE, PLOTS = ROOT / "docs/benchmarks.md", ROOT / "docs/benchmarks"
-WARMUP_SECONDS = 0.5
+WARMUP_SECONDS = 0.4
 BIG_SECONDS_LEAST = 5
 QUICK = {"seconds": 0.3, "warmup": 0.1, "rounds": 1, "keys": 2_000, "big": 20_000, "connections": (1, 64), "pairs": (1, 100)}
 FULL = {"seconds": 2.0, "warmup": WARMUP_SECONDS, "rounds": 3, "keys": plan.KEYS, "big": 10_000_000}

@@ -1,7 +1,7 @@
 -- The transactions that created the resources, with the operation, its digest and the outcome as the server keeps them:
 -- a retry of any of them is answered as one.
 COPY (
-  SELECT :bucket, :'tenant', id, 'committed', 1, n, time, time + interval '1 day', time, NULL, NULL,
+  SELECT :bucket::smallint, :'tenant', id, 'committed', 1::bigint, n, time, time + interval '1 day', time, NULL::text, NULL::text,
          '[{"method":"PUT","target":"' || target || '","if_none_match":"*","body":{"balance":1001}}]',
          sha256(convert_to('{"changes":[{"body":{"balance":1001e0},"if_none_match":"*","method":"PUT","target":"' || target
                            || '"}]}', 'UTF8')),
@@ -10,4 +10,4 @@ COPY (
                (lpad(to_hex(millis), 12, '0') || '7' || left(hash, 3) || '9' || substr(hash, 4, 15))::uuid AS id
         FROM (SELECT n, :begin_millis + n * :span_millis / :count AS millis, md5(n::text) AS hash
               FROM generate_series(0, :count::bigint - 1) AS n) AS numbered) AS generated
-) TO STDOUT;
+) TO :'pipe' (FORMAT binary);

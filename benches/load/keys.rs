@@ -54,9 +54,9 @@ impl Keys {
         let keys = selection.keys;
         let mut connection = Connection::open(address).await?;
         let mut tags = Vec::new();
-        if work.is_etcd() {
+        if work.is_etcd() && work.needs_tags() {
             tags = etcd::prepare(&mut connection, keys).await?;
-        } else if !selection.generated {
+        } else if !work.is_etcd() && !selection.generated {
             create(
                 &mut connection,
                 selection,

@@ -92,18 +92,28 @@ def fill(server, count):
 
 
 def fill_table(server, table, values):
+    """One session writes the rows into a pipe and another reads them: rows that COPY brings into an empty table can be
+    frozen at once."""
+    pipe = server.directory / f"{table}.pipe"
+    os.mkfifo(pipe)
+    pipe.chmod(0o666)  # Postgres may be another user
     psql = [server.pg_bin / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", server.socket, "-U", "ifmatch"]
     psql += ["-d", "postgres"]
-    named = [word for name, value in values.items() for word in ("-v", f"{name}={value}")]
-    common = {"env": clean_environment(), "stderr": subprocess.PIPE}
-    read = subprocess.Popen([*psql, *named, "-f", ROOT / f"benches/big/{table}.sql"], stdout=subprocess.PIPE, **common)
-    write = subprocess.Popen(
-        [*psql, "-1", "-c", f"TRUNCATE {table}", "-c", f"COPY {table} FROM STDIN (FREEZE)"], stdin=read.stdout, **common
-    )
-    read.stdout.close()
-    said = write.communicate()[1] + read.communicate()[1]
-    if read.returncode != 0 or write.returncode != 0:
-        raise Failed(f"generating {table}: {said.decode(errors='replace').strip()}")
+    named = [word for name, value in {**values, "pipe": pipe}.items() for word in ("-v", f"{name}={value}")]
+    copy = f"COPY {table} FROM '{pipe}' (FREEZE, FORMAT binary)"
+    commands = [[*psql, *named, "-f", ROOT / f"benches/big/{table}.sql"], [*psql, "-1", "-c", f"TRUNCATE {table}", "-c", copy]]
+    with tempfile.TemporaryFile("w+") as said:
+        sessions = [subprocess.Popen(command, env=clean_environment(), stderr=said) for command in commands]
+        # One alone would wait for the other for ever.
+        while None in (states := [session.poll() for session in sessions]) and not any(states):
+            time.sleep(0.05)
+        for session in sessions:
+            session.kill()
+            session.wait()
+        if any(states):
+            said.seek(0)
+            raise Failed(f"generating {table}: {said.read().strip()}")
+    pipe.unlink()
 
 
 def check(server, count):

@@ -27,9 +27,11 @@ START_SECONDS_MAX = 120
 STOP_SECONDS_MAX = 120
 PREPARE_SECONDS_MAX = 180
 # A session of Postgres is slow at first: it fills its caches and plans. That is no part of what is compared.
-PGBENCH_WARMUP_SECONDS_EACH = 0.008
-# How much longer pgbench runs than it is measured; the next where the first was too little on a busy machine.
-PGBENCH_MARGINS_SECONDS = (0.3, 2, 5)
+PGBENCH_WARMUP_SECONDS_EACH = 0.004
+# How much longer pgbench runs than it is measured; the next where the first was too little on a busy machine. To look at
+# many sessions takes a while, too.
+PGBENCH_MARGINS_SECONDS = (0.2, 2, 5)
+PGBENCH_MARGIN_SECONDS_EACH = 0.001
 
 
 class Failed(Exception):
@@ -236,6 +238,7 @@ class Pgbench:
         warmup, seconds = span
         span = (warmup + connections * PGBENCH_WARMUP_SECONDS_EACH, seconds)
         for margin in PGBENCH_MARGINS_SECONDS:
+            margin += connections * PGBENCH_MARGIN_SECONDS_EACH
             measured = self._run_once(work, connections, span, margin)
             if measured is not None:
                 return measured
@@ -261,7 +264,7 @@ class Pgbench:
             time.sleep(span[0])
             begin, cpu_begin = time.time(), self.cpu()
             time.sleep(span[1])
-            end, cpu_end = time.time(), self.cpu()
+            end, cpu_end, looked = time.time(), self.cpu(), time.time()
             said, _ = process.communicate(timeout=PREPARE_SECONDS_MAX)
         finally:
             process.kill()
@@ -270,7 +273,7 @@ class Pgbench:
         if process.returncode != 0 or broken:
             raise Failed(f"pgbench {work}, {connections} connections: {said.strip()}")
         finished = self._finished()
-        if not finished or min(when - micros / 1e6 for when, micros in finished) + whole < end:
+        if not finished or min(when - micros / 1e6 for when, micros in finished) + whole < looked:
             return None
         latencies = sorted(micros for when, micros in finished if begin <= when <= end)
         if not latencies:
