@@ -44,7 +44,7 @@ fn main() -> Result<()> {
 fn headers(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("header");
     let one: &[&[u8]] = &[br#""7.6fde8c61e9429a6c""#];
-    let ten = vec![r#""7.6fde8c61e9429a6c""#; 10].join(", ");
+    let ten = [r#""7.6fde8c61e9429a6c""#; 10].join(", ");
     let ten: &[&[u8]] = &[ten.as_bytes()];
     for (name, lines) in [
         ("star", &[b"*".as_slice()][..]),
