@@ -61,7 +61,7 @@ examples: ## the programs of examples/ under fire, and wrong ones, which must be
 	scripts/examples.py --binary $(TARGET)/debug/ifmatch
 	scripts/examples.py --prove --binary $(TARGET)/debug/ifmatch
 
-bench: ## rates, latencies and costs beside pgbench and etcd, and the goals: about 25 minutes; writes docs/benchmarks.md
+bench: ## rates, latencies and costs beside pgbench and etcd, and the goals, in about 25 minutes; writes docs/benchmarks.md
 	@scripts/install.sh build python bench
 	scripts/bench.py --write $(BENCH)
 

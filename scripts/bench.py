@@ -172,7 +172,9 @@ def main():
         try:
             run = run_all(options, settings_of(options))
         except contestants.Failed as failed:
-            raise SystemExit(f"bench: {failed}") from None
+            # What failed first, and what failed because of that.
+            told = f"{failed.__context__}\n" if isinstance(failed.__context__, contestants.Failed) else ""
+            raise SystemExit(f"bench: {told}{failed}") from None
         results = TARGET / "bench/results.json"
         results.parent.mkdir(parents=True, exist_ok=True)
         results.write_text(json.dumps(run, indent=1))

@@ -70,7 +70,8 @@ def facts(pg_bin, etcd, binary):
     model = re.search(r"^model name\s*:\s*(.+)$", info, re.MULTILINE)
     memory = re.search(r"^MemTotal:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text(), re.MULTILINE)
     system = re.search(r'^PRETTY_NAME="?([^"\n]+)', pathlib.Path("/etc/os-release").read_text(), re.MULTILINE)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    described = ["git", "-C", pathlib.Path(__file__).parent, "describe", "--always", "--dirty", "--match", "-"]
+    commit = subprocess.run(described, capture_output=True, text=True).stdout.strip()
     return {
         "cores": os.cpu_count(),
         "cpu": model[1] if model else platform.machine(),
