@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 export PYTHONDONTWRITEBYTECODE := 1
 .DEFAULT_GOAL := help
-.PHONY: help run test demo readme lint fuzz sdks examples clean
+.PHONY: help run test demo readme lint fuzz sdks examples bench microbench clean
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
@@ -60,6 +60,14 @@ examples: ## the programs of examples/ under fire, and wrong ones, which must be
 	cargo build --locked
 	scripts/examples.py --binary $(TARGET)/debug/ifmatch
 	scripts/examples.py --prove --binary $(TARGET)/debug/ifmatch
+
+bench: ## rates, latencies and costs beside pgbench and etcd, and the goals, in about 25 minutes; writes docs/benchmarks.md
+	@scripts/install.sh build python bench
+	scripts/bench.py --write $(BENCH)
+
+microbench: ## criterion: reading headers and operations, decide, believe
+	@scripts/install.sh build
+	cargo bench --locked --bench core
 
 clean: ## remove what was built; the data directory stays
 	cargo clean

@@ -7,6 +7,7 @@
 #   scripts/install.sh shell        curl and jq
 #   scripts/install.sh python       python3 with venv          scripts/install.sh node      node and npm
 #   scripts/install.sh java         a JDK                      scripts/install.sh browser   chromium
+#   scripts/install.sh bench        pgbench, psql and etcd
 #
 # No Postgres is started: the server runs one of its own, in its data directory.
 set -euo pipefail
@@ -59,9 +60,24 @@ apt_install_postgres() {
   return "$status"
 }
 
+# Debian's etcd-server starts etcd when it is installed and when the machine starts. Only its program is wanted.
+apt_install_etcd() {
+  local policy=/usr/sbin/policy-rc.d status=0 placed=
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod +x "$policy"
+    placed=yes
+  fi
+  apt_install etcd-server || status=$?
+  [ -z "$placed" ] || as_root rm "$policy"
+  [ "$status" != 0 ] || as_root update-rc.d etcd disable >&2
+  return "$status"
+}
+
 purposes="$*"
 packages=()   # by their Debian names
 postgres=
+etcd=
 for purpose in "$@"; do
   case "$purpose" in
     build)
@@ -95,17 +111,23 @@ for purpose in "$@"; do
     browser)
       command -v chromium >/dev/null || packages+=(chromium)
       ;;
-    *) die "unknown purpose '$purpose': build, lint, demo, shell, python, node, java or browser" ;;
+    bench)
+      # psql is in the client's package, which Debian's Postgres brings along; pgbench in the server's or contrib's.
+      command -v pgbench >/dev/null && command -v psql >/dev/null || postgres=postgresql
+      command -v etcd >/dev/null || etcd=etcd-server
+      ;;
+    *) die "unknown purpose '$purpose': build, lint, demo, shell, python, node, java, browser or bench" ;;
   esac
 done
 
-missing="${packages[*]-}${postgres:+ $postgres}"
+missing="${packages[*]-}${postgres:+ $postgres}${etcd:+ $etcd}"
 missing="${missing# }"
 [ -n "$missing" ] || exit 0
 
 if [ "$(uname -s)" = Darwin ]; then
   say "missing: $missing"
   say "run: brew install postgresql libpq    (a compiler: xcode-select --install; python3: brew install python)"
+  say "etcd: brew install etcd"
   say "node: brew install node    java: brew install openjdk    browser: brew install --cask chromium"
   say "iso-codes: brew install iso-codes, and export ISO_CODES_DIR=\"\$(brew --prefix iso-codes)/share/iso-codes/json\""
   exit 1
@@ -117,4 +139,5 @@ say "missing, installing with apt-get: $missing"
 as_root apt-get update -qq >&2
 [ "${#packages[@]}" = 0 ] || apt_install "${packages[@]}"
 [ -z "$postgres" ] || apt_install_postgres
+[ -z "$etcd" ] || apt_install_etcd
 say "done"

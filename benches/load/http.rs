@@ -74,43 +74,87 @@ impl Connection {
 
     async fn receive(&mut self) -> io::Result<u16> {
         self.answer.clear();
-        loop {
-            if self.stream.read_buf(&mut self.answer).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+        let (status, head, framing) = loop {
+            self.read_some().await?;
+            if let Some(found) = self.head()? {
+                break found;
             }
-            if let Some((status, head, length)) = self.head()? {
+        };
+        match framing {
+            Framing::Length(length) => {
                 while self.answer.len() < head + length {
-                    if self.stream.read_buf(&mut self.answer).await? == 0 {
-                        return Err(io::ErrorKind::UnexpectedEof.into());
-                    }
+                    self.read_some().await?;
                 }
                 self.content = head..head + length;
-                return Ok(status);
+            }
+            Framing::Chunked => self.receive_chunks(head).await?,
+        }
+        Ok(status)
+    }
+
+    async fn read_some(&mut self) -> io::Result<()> {
+        match self.stream.read_buf(&mut self.answer).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Joins the chunks where they are, behind the head.
+    async fn receive_chunks(&mut self, head: usize) -> io::Result<()> {
+        let (mut next, mut end) = (head, head);
+        loop {
+            let parsed = httparse::parse_chunk_size(&self.answer[next..]);
+            let parsed = parsed.map_err(|_| io::Error::other("a chunk without a size"))?;
+            let httparse::Status::Complete((line, size)) = parsed else {
+                self.read_some().await?;
+                continue;
+            };
+            let size = usize::try_from(size).map_err(io::Error::other)?;
+            let begin = next + line;
+            while self.answer.len() < begin + size + 2 {
+                self.read_some().await?;
+            }
+            self.answer.copy_within(begin..begin + size, end);
+            end += size;
+            next = begin + size + 2;
+            if size == 0 {
+                self.content = head..end;
+                return Ok(());
             }
         }
     }
 
-    /// Status, length of the head and length of the content, once the head is complete.
-    fn head(&mut self) -> io::Result<Option<(u16, usize, usize)>> {
+    /// Status, length of the head and what comes behind it, once the head is complete.
+    fn head(&mut self) -> io::Result<Option<(u16, usize, Framing)>> {
         let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
         let mut answer = httparse::Response::new(&mut fields);
         let parsed = answer.parse(&self.answer).map_err(io::Error::other)?;
         let httparse::Status::Complete(head) = parsed else {
             return Ok(None);
         };
-        let mut length = 0;
+        let mut framing = Framing::Length(0);
         self.etag = None;
         for field in answer.headers.iter() {
             if field.name.eq_ignore_ascii_case("content-length") {
                 let text = std::str::from_utf8(field.value).unwrap_or_default();
-                length = text.parse().map_err(io::Error::other)?;
+                framing = Framing::Length(text.parse().map_err(io::Error::other)?);
+            } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
+                framing = Framing::Chunked;
             } else if field.name.eq_ignore_ascii_case("etag") {
                 let start = field.value.as_ptr() as usize - self.answer.as_ptr() as usize;
                 self.etag = Some(start..start + field.value.len());
             }
         }
         let status = answer.code.unwrap_or_default();
-        let empty = self.answers_head || status == 304;
-        Ok(Some((status, head, if empty { 0 } else { length })))
+        if self.answers_head || status == 304 {
+            framing = Framing::Length(0);
+        }
+        Ok(Some((status, head, framing)))
     }
+}
+
+/// Where the content of an answer ends.
+enum Framing {
+    Length(usize),
+    Chunked,
 }

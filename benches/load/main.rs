@@ -3,10 +3,13 @@
 
 mod etcd;
 mod http;
+mod keys;
 mod work;
+mod worker;
 
 use std::cell::RefCell;
 use std::error::Error;
+use std::io::Write as _;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -14,12 +17,15 @@ use clap::Parser;
 use hdrhistogram::Histogram;
 
 use http::Connection;
-use work::{Shared, Step, Work, Worker};
+use keys::{Keys, Selection};
+use work::{Step, Work};
+use worker::Worker;
 
 /// The longest latency that is told apart from longer ones: a minute.
 const LATENCY_MAX_US: u64 = 60_000_000;
 
-/// Loads a server and prints one line of JSON with what was measured.
+/// Loads a server. Prints `begin` and `end` on lines of their own when measuring begins and ends, so that others can look
+/// at the machine then, and at last one line of JSON with what was measured.
 #[derive(Parser)]
 struct Arguments {
     /// Where the server listens, `127.0.0.1:8080`.
@@ -37,15 +43,12 @@ struct Arguments {
     /// How long it runs before that.
     #[arg(long, default_value_t = 1.0)]
     warmup: f64,
-    /// How many resources there are.
-    #[arg(long, default_value_t = 100_000)]
-    keys: usize,
-    /// Connections beside them that apply 100-change operations without pause, and are not measured.
+    /// Connections beside them that apply 100-change operations to as many other resources without pause, and are not
+    /// measured.
     #[arg(long, default_value_t = 0)]
     beside_large: usize,
-    /// The collection; created where it is not there.
-    #[arg(long, default_value = "accounts")]
-    collection: String,
+    #[command(flatten)]
+    selection: Selection,
     /// What `cargo bench` adds.
     #[arg(long, hide = true)]
     bench: bool,
@@ -70,15 +73,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let shared = Rc::new(
-        Shared::prepare(
-            &arguments.address,
-            arguments.work,
-            &arguments.collection,
-            arguments.keys,
-        )
-        .await?,
-    );
+    let (address, apart) = (&arguments.address, arguments.beside_large > 0);
+    let keys = Keys::prepare(address, arguments.work, &arguments.selection, apart).await?;
+    let keys = Rc::new(keys);
     let measured = Rc::new(RefCell::new(Measured {
         latency: Histogram::new_with_bounds(1, LATENCY_MAX_US, 3)?,
         operations: 0,
@@ -86,20 +83,28 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         conflicts: 0,
         failures: 0,
     }));
-    let begin = Instant::now() + Duration::from_secs_f64(arguments.warmup);
-    let end = begin + Duration::from_secs_f64(arguments.seconds);
-    let mut tasks = Vec::new();
     let large = std::iter::repeat_n(Work::Large, arguments.beside_large);
     let works = std::iter::repeat_n(arguments.work, arguments.connections)
         .map(|work| (work, true))
         .chain(large.map(|work| (work, false)));
+    let mut workers = Vec::new();
     for (number, (work, counted)) in works.enumerate() {
-        let connection = Connection::open(&arguments.address).await?;
-        let worker = Worker::new(work, number, shared.clone());
-        let measured = measured.clone();
-        tasks.push(tokio::task::spawn_local(async move {
-            drive(worker, connection, &measured, (begin, end), counted).await
-        }));
+        let mut connection = Connection::open(&arguments.address).await?;
+        let mut worker = Worker::new(work, number, keys.clone(), !counted);
+        worker.start(&mut connection).await?;
+        workers.push((worker, connection, counted));
+    }
+    let begin = Instant::now() + Duration::from_secs_f64(arguments.warmup);
+    let end = begin + Duration::from_secs_f64(arguments.seconds);
+    let mut tasks = vec![tokio::task::spawn_local(announce(begin, end))];
+    for (worker, connection, counted) in workers {
+        let measured = counted.then(|| measured.clone());
+        tasks.push(tokio::task::spawn_local(drive(
+            worker,
+            connection,
+            measured,
+            (begin, end),
+        )));
     }
     for task in tasks {
         task.await??;
@@ -107,36 +112,47 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     report(&arguments, &measured.borrow())
 }
 
+async fn announce(begin: Instant, end: Instant) -> std::io::Result<()> {
+    for (instant, word) in [(begin, "begin"), (end, "end")] {
+        tokio::time::sleep_until(instant.into()).await;
+        writeln!(std::io::stdout(), "{word}")?;
+    }
+    Ok(())
+}
+
+/// Counts what finishes between `begin` and `end`, as the log of pgbench is read too.
 async fn drive(
     mut worker: Worker,
     mut connection: Connection,
-    measured: &RefCell<Measured>,
+    measured: Option<Rc<RefCell<Measured>>>,
     (begin, end): (Instant, Instant),
-    counted: bool,
 ) -> std::io::Result<()> {
-    worker.start(&mut connection).await?;
     loop {
         let started = Instant::now();
         if started >= end {
             return Ok(());
         }
-        let Step {
-            round_trips,
-            conflicts,
-            failed,
-        } = worker.step(&mut connection).await?;
+        let step = worker.step(&mut connection).await?;
         let finished = Instant::now();
-        if counted && started >= begin && finished <= end {
-            let mut measured = measured.borrow_mut();
-            measured.round_trips += round_trips;
-            measured.conflicts += conflicts;
-            if failed {
-                measured.failures += 1;
-            } else {
-                measured.operations += 1;
-                let micros = u64::try_from((finished - started).as_micros()).unwrap_or(u64::MAX);
-                measured.latency.saturating_record(micros);
-            }
+        if let Some(measured) = &measured
+            && finished >= begin
+            && finished <= end
+        {
+            measured.borrow_mut().add(&step, finished - started);
+        }
+    }
+}
+
+impl Measured {
+    fn add(&mut self, step: &Step, latency: Duration) {
+        self.round_trips += step.round_trips;
+        self.conflicts += step.conflicts;
+        if step.failed {
+            self.failures += 1;
+        } else {
+            self.operations += 1;
+            let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+            self.latency.saturating_record(micros);
         }
     }
 }
