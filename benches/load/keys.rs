@@ -95,6 +95,18 @@ impl Keys {
         }
     }
 
+    /// The first of `size` keys next to each other that no other connection is writing; all take blocks of that size.
+    pub(crate) fn take_block(&self, random: &mut SmallRng, size: usize) -> usize {
+        let mut busy = self.busy.borrow_mut();
+        let blocks = (busy.len() / size).max(1);
+        loop {
+            let first = size * random.random_range(0..blocks);
+            if !std::mem::replace(&mut busy[first], true) {
+                return first;
+            }
+        }
+    }
+
     /// The key may be written by others; `tag` is its newest, where that is known.
     pub(crate) fn give_back(&self, key: usize, tag: Option<String>) {
         self.busy.borrow_mut()[key] = false;

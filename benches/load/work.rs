@@ -15,7 +15,7 @@ pub(crate) enum Work {
     Transfer,
     /// The same, deciding after a `412` from the bodies in it.
     TransferBodies,
-    /// An operation of 100 changes under `*`.
+    /// An operation of 100 changes under exact tags.
     Large,
     /// `GET` of one resource.
     Get,
@@ -41,7 +41,7 @@ impl Work {
     pub(crate) fn needs_tags(self) -> bool {
         matches!(
             self,
-            Work::Put | Work::Two | Work::NotModified | Work::EtcdPut | Work::EtcdTwo
+            Work::Put | Work::Two | Work::Large | Work::NotModified | Work::EtcdPut | Work::EtcdTwo
         )
     }
 }

@@ -180,11 +180,31 @@ impl Worker {
     }
 
     async fn large(&mut self, connection: &mut Connection) -> io::Result<Step> {
+        if self.apart {
+            return self.large_apart(connection).await;
+        }
+        let first = self.keys.take_block(&mut self.random, LARGE_CHANGES);
+        let keys = first..first + LARGE_CHANGES;
+        let changes: Vec<_> = keys
+            .clone()
+            .map(|key| (key, self.keys.tag(key), self.random.random_range(0..10_000)))
+            .collect();
+        let content = self.operation(&changes);
+        let (status, tags) = self.apply(connection, &content, "").await?;
+        if status != 201 {
+            return Err(unexpected(status, connection));
+        }
+        for (key, tag) in keys.zip(tags) {
+            self.keys.give_back(key, Some(tag));
+        }
+        Ok(Step::once())
+    }
+
+    /// The same, with resources of its own, whose tags nobody remembers.
+    async fn large_apart(&mut self, connection: &mut Connection) -> io::Result<Step> {
         let keys = self.keys.count();
-        let first = self
-            .random
-            .random_range(0..keys.saturating_sub(LARGE_CHANGES).max(1));
-        let first = if self.apart { first + keys } else { first };
+        let last = keys.saturating_sub(LARGE_CHANGES).max(1);
+        let first = keys + self.random.random_range(0..last);
         let changes: Vec<_> = (first..first + LARGE_CHANGES)
             .map(|key| (key, "*".to_owned(), self.random.random_range(0..10_000)))
             .collect();
@@ -234,7 +254,8 @@ impl Worker {
         let status = connection
             .send("PUT", &target, &fields, content.as_bytes())
             .await?;
-        if status != 201 || self.work != Work::Two {
+        let remembers = matches!(self.work, Work::Two | Work::Large) && !self.apart;
+        if status != 201 || !remembers {
             return Ok((status, Vec::new()));
         }
         let transaction: serde_json::Value = serde_json::from_slice(connection.content())?;

@@ -24,7 +24,7 @@ WORKS = (
     Work("put", "one change, {keys} keys", ALL),
     Work("hot", "one change, one hot key", ALL),
     Work("two", "two changes, exact tags", ALL),
-    Work("large", "100 changes", ("ifmatch", "pgbench")),
+    Work("large", "100 changes, exact tags", ("ifmatch", "pgbench")),
     Work("get", "GET, 200", ("ifmatch", "pgbench")),
     Work("not-modified", "GET, 304", ("ifmatch",)),
     Work("replay", "retry of an applied PUT", ("ifmatch",)),

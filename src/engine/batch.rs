@@ -153,7 +153,8 @@ fn run_in_txn(
         return Ok(Outcome::Rollback(()));
     }
     let unused: Vec<TransactionId> = ids
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|id| world.transaction(*id).is_none())
         .collect();
     written.verdicts = commands
@@ -171,7 +172,7 @@ fn run_in_txn(
     if world.writes().transactions.is_empty() {
         return Ok(Outcome::Rollback(()));
     }
-    write::world_write_in_txn(connection, &tenant, &world, &placeholders)?;
+    write::world_write_in_txn(connection, &tenant, &world, &placeholders, &ids)?;
     written.proof = write::Proof::of(tenant, &world);
     Ok(Outcome::Commit(()))
 }

@@ -29,6 +29,8 @@ pub struct Believed {
     pub verdicts: Vec<Verdict>,
     /// The state that each resource is believed to be in. All of them are written, each once.
     pub states: BTreeMap<ResourceName, StateTag>,
+    /// Whether a client has made the id of one of the transactions.
+    pub named: bool,
 }
 
 impl Believed {
@@ -67,6 +69,9 @@ pub fn believe(
         world,
         verdicts,
         states,
+        named: commands
+            .iter()
+            .any(|command| command.transaction().is_some()),
     })
 }
 

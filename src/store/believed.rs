@@ -19,14 +19,39 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::statement::statement;
+use super::write::statements::form;
 use crate::protocol::belief::Believed;
 use crate::protocol::name::{ResourceName, Tenant};
 use crate::protocol::state::{Resource, Transaction};
 use crate::protocol::tag::StateTag;
 
+/// All of it but what happens where a transaction's id is taken.
+macro_rules! write_believed {
+    () => {
+        "WITH h AS (UPDATE resources r SET version = u.version + 1, nonce = u.new_nonce, deleted = u.deleted, \
+         media_type = u.media_type, body = u.body, updated_at = u.updated_at, transaction_id = u.transaction_id \
+         FROM unnest({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}) AS u(bucket, tenant, collection, key, version, nonce, new_nonce, \
+         deleted, media_type, body, updated_at, transaction_id, position) \
+         WHERE r.bucket = u.bucket AND r.tenant = u.tenant AND r.collection = u.collection AND r.key = u.key \
+         AND r.version = u.version AND r.nonce = u.nonce AND NOT r.deleted AND r.updated_at <= u.updated_at \
+         RETURNING r.*, u.position), \
+         n AS (UPDATE buckets b SET last_commit = last_commit + {} WHERE bucket = {} AND (SELECT count(*) FROM h) = {} \
+         AND EXISTS (SELECT FROM tenants t WHERE t.bucket = b.bucket AND t.tenant = {} AND t.purge_horizon = {}) \
+         RETURNING bucket, last_commit - {} + 1 AS first_commit), \
+         v AS (INSERT INTO versions (bucket, tenant, collection, key, version, nonce, deleted, media_type, body, updated_at, \
+         transaction_id, commit_number) SELECT h.bucket, h.tenant, h.collection, h.key, h.version, h.nonce, h.deleted, \
+         h.media_type, h.body, h.updated_at, h.transaction_id, n.first_commit + h.position FROM n, h) \
+         INSERT INTO transactions (bucket, tenant, id, state, version, nonce, created_at, expires_at, finished_at, metadata, \
+         operation, digest, outcome, commit_number) SELECT n.bucket, {}, u.id, 'committed', u.version, u.nonce, \
+         u.created_at, u.expires_at, u.finished_at, u.metadata, u.operation, u.digest, u.outcome, n.first_commit + u.position \
+         FROM n, unnest({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}) AS u(id, version, nonce, created_at, expires_at, \
+         finished_at, metadata, operation, digest, outcome, position) "
+    };
+}
+
 statement! {
     /// Heads, commit numbers, versions and transactions of a batch; as many rows as transactions, or none.
-    WriteBelieved {
+    WriteBelieved<FORM> {
         buckets: Vec<i16> => Array<SmallInt>,
         tenants: Vec<&'a str> => Array<Text>,
         collections: Vec<&'a str> => Array<Text>,
@@ -58,25 +83,10 @@ statement! {
         digests: Vec<Option<&'a [u8]>> => Array<Nullable<Binary>>,
         outcomes: Vec<Option<&'a str>> => Array<Nullable<Text>>,
         positions: Vec<i64> => Array<BigInt>,
-    } -> () =
-        "WITH h AS (UPDATE resources r SET version = u.version + 1, nonce = u.new_nonce, deleted = u.deleted, \
-         media_type = u.media_type, body = u.body, updated_at = u.updated_at, transaction_id = u.transaction_id \
-         FROM unnest({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}) AS u(bucket, tenant, collection, key, version, nonce, new_nonce, \
-         deleted, media_type, body, updated_at, transaction_id, position) \
-         WHERE r.bucket = u.bucket AND r.tenant = u.tenant AND r.collection = u.collection AND r.key = u.key \
-         AND r.version = u.version AND r.nonce = u.nonce AND NOT r.deleted AND r.updated_at <= u.updated_at \
-         RETURNING r.*, u.position), \
-         n AS (UPDATE buckets b SET last_commit = last_commit + {} WHERE bucket = {} AND (SELECT count(*) FROM h) = {} \
-         AND EXISTS (SELECT FROM tenants t WHERE t.bucket = b.bucket AND t.tenant = {} AND t.purge_horizon = {}) \
-         RETURNING bucket, last_commit - {} + 1 AS first_commit), \
-         v AS (INSERT INTO versions (bucket, tenant, collection, key, version, nonce, deleted, media_type, body, updated_at, \
-         transaction_id, commit_number) SELECT h.bucket, h.tenant, h.collection, h.key, h.version, h.nonce, h.deleted, \
-         h.media_type, h.body, h.updated_at, h.transaction_id, n.first_commit + h.position FROM n, h) \
-         INSERT INTO transactions (bucket, tenant, id, state, version, nonce, created_at, expires_at, finished_at, metadata, \
-         operation, digest, outcome, commit_number) SELECT n.bucket, {}, u.id, 'committed', u.version, u.nonce, \
-         u.created_at, u.expires_at, u.finished_at, u.metadata, u.operation, u.digest, u.outcome, n.first_commit + u.position \
-         FROM n, unnest({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}) AS u(id, version, nonce, created_at, expires_at, \
-         finished_at, metadata, operation, digest, outcome, position) ON CONFLICT (bucket, tenant, id) DO NOTHING"
+    } -> () = match FORM {
+        form::OURS => write_believed!(),
+        _ => concat!(write_believed!(), "ON CONFLICT (bucket, tenant, id) DO NOTHING"),
+    }
 }
 
 statement! {
@@ -133,10 +143,22 @@ pub fn believed_write_in_txn(
     tenant: &Tenant,
     believed: &Believed,
 ) -> QueryResult<bool> {
+    // Nobody else takes an id that we have made; without a look at that, a row costs a tenth less.
+    if believed.named {
+        return batch_write::<{ form::NAMED }>(connection, tenant, believed);
+    }
+    batch_write::<{ form::OURS }>(connection, tenant, believed)
+}
+
+fn batch_write<const FORM: u8>(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+    believed: &Believed,
+) -> QueryResult<bool> {
     let heads = heads(believed);
     let transactions = transactions(believed);
     let count = i64::try_from(transactions.len()).unwrap_or(i64::MAX);
-    let written = WriteBelieved {
+    let written = WriteBelieved::<FORM> {
         buckets: repeat_n(tenant.bucket(), heads.len()).collect(),
         tenants: repeat_n(tenant.as_str(), heads.len()).collect(),
         collections: heads

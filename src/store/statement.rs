@@ -3,31 +3,31 @@
 //! `sql_query` is never kept prepared. A [`statement!`] is written as SQL with `{}` where a value is bound,
 //! in the order of its fields; each field is bound once.
 
-/// Declares a statement: its binds, the types of its result's columns, and its SQL. A statement in two forms has a
-/// flag, `Name<FLAG>`, on which its SQL may depend: each form is prepared by itself.
+/// Declares a statement: its binds, the types of its result's columns, and its SQL. A statement in several forms
+/// has a number, `Name<FORM>`, on which its SQL depends: each form is prepared by itself.
 macro_rules! statement {
     (
         $(#[$doc:meta])*
-        $name:ident $(<$flag:ident>)? { $( $field:ident : $rust:ty => $sql:ty ),* $(,)? } -> $row:ty = $text:expr
+        $name:ident $(<$form:ident>)? { $( $field:ident : $rust:ty => $sql:ty ),* $(,)? } -> $row:ty = $text:expr
     ) => {
         $(#[$doc])*
-        pub(super) struct $name<'a $(, const $flag: bool)?> {
+        pub(super) struct $name<'a $(, const $form: u8)?> {
             $( pub(super) $field: $rust, )*
             pub(super) lifetime: ::std::marker::PhantomData<&'a ()>,
         }
 
-        impl $(<const $flag: bool>)? ::diesel::query_builder::QueryId for $name<'_ $(, $flag)?> {
-            type QueryId = $name<'static $(, $flag)?>;
+        impl $(<const $form: u8>)? ::diesel::query_builder::QueryId for $name<'_ $(, $form)?> {
+            type QueryId = $name<'static $(, $form)?>;
             const HAS_STATIC_QUERY_ID: bool = true;
         }
 
-        impl $(<const $flag: bool>)? ::diesel::query_builder::Query for $name<'_ $(, $flag)?> {
+        impl $(<const $form: u8>)? ::diesel::query_builder::Query for $name<'_ $(, $form)?> {
             type SqlType = $row;
         }
 
-        impl $(<const $flag: bool>)? ::diesel::RunQueryDsl<::diesel::pg::PgConnection> for $name<'_ $(, $flag)?> {}
+        impl $(<const $form: u8>)? ::diesel::RunQueryDsl<::diesel::pg::PgConnection> for $name<'_ $(, $form)?> {}
 
-        impl $(<const $flag: bool>)? ::diesel::query_builder::QueryFragment<::diesel::pg::Pg> for $name<'_ $(, $flag)?> {
+        impl $(<const $form: u8>)? ::diesel::query_builder::QueryFragment<::diesel::pg::Pg> for $name<'_ $(, $form)?> {
             fn walk_ast<'b>(
                 &'b self,
                 mut out: ::diesel::query_builder::AstPass<'_, 'b, ::diesel::pg::Pg>,

@@ -6,7 +6,7 @@
 //! Transitions are guarded here too: a row that is not open, or not older, is left alone and found missing.
 
 mod proof;
-mod statements;
+pub(super) mod statements;
 
 use std::iter::repeat_n;
 use std::marker::PhantomData;
@@ -16,14 +16,14 @@ use diesel::prelude::*;
 
 pub use self::proof::{Proof, proof_probe_in_txn};
 use self::statements::{
-    DeletePlaceholders, LockBucket, UpdateHeads, WriteCommitted, WriteUncommitted,
+    DeletePlaceholders, LockBucket, UpdateHeads, WriteCommitted, WriteUncommitted, form,
 };
 use super::error::StoreError;
-use crate::protocol::name::{ResourceName, Tenant};
+use crate::protocol::name::{ResourceName, Tenant, TransactionId};
 use crate::protocol::state::{Resource, State, Transaction};
 use crate::protocol::world::{Version, World};
 
-/// Writes all that `world` holds, as far as it has changed.
+/// Writes all that `world` holds, as far as it has changed. `named`: the ids, sorted, that others than we may take.
 ///
 /// # Errors
 /// [`StoreError::Conflict`] where a row was not as it had been found: the batch runs again.
@@ -32,6 +32,7 @@ pub fn world_write_in_txn(
     tenant: &Tenant,
     world: &World,
     placeholders: &[ResourceName],
+    named: &[TransactionId],
 ) -> Result<(), StoreError> {
     heads_write_in_txn(connection, tenant, world)?;
     let unused: Vec<&ResourceName> = placeholders
@@ -52,7 +53,7 @@ pub fn world_write_in_txn(
         }
         .execute(connection)?;
     }
-    transactions_write_in_txn(connection, tenant, world)
+    transactions_write_in_txn(connection, tenant, world, named)
 }
 
 fn heads_write_in_txn(
@@ -105,6 +106,7 @@ fn transactions_write_in_txn(
     connection: &mut PgConnection,
     tenant: &Tenant,
     world: &World,
+    named: &[TransactionId],
 ) -> Result<(), StoreError> {
     let (mut expired, mut applied, mut others) =
         (Rows::default(), Rows::default(), Rows::default());
@@ -113,19 +115,18 @@ fn transactions_write_in_txn(
         let Some(transaction) = world.transaction(*id) else {
             continue;
         };
-        let known = stored.stored_version > 0;
-        inserts_cancelled |= transaction.state == State::Cancelled && !known;
+        let form = match (stored.stored_version, named.binary_search(id)) {
+            (1.., _) => form::KNOWN,
+            (_, Ok(_)) => form::NAMED,
+            (_, Err(_)) => form::OURS,
+        };
+        inserts_cancelled |= transaction.state == State::Cancelled && form == form::NAMED;
         let (rows, position) = match (stored.operation, transaction.state) {
             (Some(position), _) => (&mut applied, i64::try_from(position).ok()),
             (None, State::Expired) => (&mut expired, None),
             (None, _) => (&mut others, None),
         };
-        let rows = if known {
-            &mut rows.known
-        } else {
-            &mut rows.new
-        };
-        rows.push((transaction, position));
+        rows.of(form).push((transaction, position));
     }
     // Expired ones first: they free the references that others take.
     uncommitted_write_in_txn(connection, tenant, expired)?;
@@ -144,25 +145,35 @@ fn transactions_write_in_txn(
 /// A transaction to be written, with its position among those that the batch applies.
 type Row<'a> = (&'a Transaction, Option<i64>);
 
-/// Transactions to be written, without a row and with one; each by id.
+/// Transactions to be written, by the form of the statement that writes them; each by id.
 #[derive(Default)]
 struct Rows<'a> {
-    new: Vec<Row<'a>>,
+    ours: Vec<Row<'a>>,
+    named: Vec<Row<'a>>,
     known: Vec<Row<'a>>,
 }
 
-impl Rows<'_> {
+impl<'a> Rows<'a> {
     fn len(&self) -> usize {
-        self.new.len() + self.known.len()
+        self.ours.len() + self.named.len() + self.known.len()
     }
 
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
+    fn of(&mut self, form: u8) -> &mut Vec<Row<'a>> {
+        match form {
+            form::OURS => &mut self.ours,
+            form::NAMED => &mut self.named,
+            _ => &mut self.known,
+        }
+    }
+
     fn sort(&mut self) {
-        self.new.sort_by_key(|(transaction, _)| transaction.id);
-        self.known.sort_by_key(|(transaction, _)| transaction.id);
+        for rows in [&mut self.ours, &mut self.named, &mut self.known] {
+            rows.sort_by_key(|(transaction, _)| transaction.id);
+        }
     }
 }
 
@@ -176,13 +187,18 @@ fn committed_write_in_txn(
     rows.sort();
     let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
     let (mut taken, mut versions) = (count, &world.writes().versions[..]);
-    if !rows.new.is_empty() {
-        let statement = committed::<false>(tenant, (taken, count), versions, &rows.new);
-        expect_rows(statement.execute(connection)?, rows.new.len())?;
+    if !rows.ours.is_empty() {
+        let statement = committed::<{ form::OURS }>(tenant, (taken, count), versions, &rows.ours);
+        expect_rows(statement.execute(connection)?, rows.ours.len())?;
+        (taken, versions) = (0, &[]);
+    }
+    if !rows.named.is_empty() {
+        let statement = committed::<{ form::NAMED }>(tenant, (taken, count), versions, &rows.named);
+        expect_rows(statement.execute(connection)?, rows.named.len())?;
         (taken, versions) = (0, &[]);
     }
     if !rows.known.is_empty() {
-        let statement = committed::<true>(tenant, (taken, count), versions, &rows.known);
+        let statement = committed::<{ form::KNOWN }>(tenant, (taken, count), versions, &rows.known);
         expect_rows(statement.execute(connection)?, rows.known.len())?;
     }
     Ok(())
@@ -195,12 +211,16 @@ fn uncommitted_write_in_txn(
 ) -> Result<(), StoreError> {
     rows.sort();
     if !rows.known.is_empty() {
-        let statement = uncommitted::<true>(tenant, &rows.known);
+        let statement = uncommitted::<{ form::KNOWN }>(tenant, &rows.known);
         expect_rows(statement.execute(connection)?, rows.known.len())?;
     }
-    if !rows.new.is_empty() {
-        let statement = uncommitted::<false>(tenant, &rows.new);
-        expect_rows(statement.execute(connection)?, rows.new.len())?;
+    if !rows.named.is_empty() {
+        let statement = uncommitted::<{ form::NAMED }>(tenant, &rows.named);
+        expect_rows(statement.execute(connection)?, rows.named.len())?;
+    }
+    if !rows.ours.is_empty() {
+        let statement = uncommitted::<{ form::OURS }>(tenant, &rows.ours);
+        expect_rows(statement.execute(connection)?, rows.ours.len())?;
     }
     Ok(())
 }
@@ -220,10 +240,10 @@ fn column<'a, T>(rows: &[Row<'a>], value: impl Fn(&'a Transaction) -> T) -> Vec<
         .collect()
 }
 
-fn uncommitted<'a, const KNOWN: bool>(
+fn uncommitted<'a, const FORM: u8>(
     tenant: &'a Tenant,
     rows: &[Row<'a>],
-) -> WriteUncommitted<'a, KNOWN> {
+) -> WriteUncommitted<'a, FORM> {
     WriteUncommitted {
         bucket: tenant.bucket(),
         tenants: repeat_n(tenant.as_str(), rows.len()).collect(),
@@ -247,12 +267,12 @@ fn uncommitted<'a, const KNOWN: bool>(
 }
 
 /// `taken` commit numbers are taken by the statement itself, the last of `count` that are the batch's.
-fn committed<'a, const KNOWN: bool>(
+fn committed<'a, const FORM: u8>(
     tenant: &'a Tenant,
     (taken, count): (i64, i64),
     versions: &'a [Version],
     rows: &[Row<'a>],
-) -> WriteCommitted<'a, KNOWN> {
+) -> WriteCommitted<'a, FORM> {
     WriteCommitted {
         taken,
         bucket: tenant.bucket(),

@@ -42,20 +42,29 @@ statement! {
          WHERE r.bucket = u.bucket AND r.tenant = u.tenant AND r.collection = u.collection AND r.key = u.key AND r.version = 0"
 }
 
+/// The forms of statements that write transactions: ids that we have made for new ones, ids that clients have made for
+/// them, and transactions that have a row, which is locked.
+pub(in crate::store) mod form {
+    /// Nobody else can have taken the id.
+    pub(in crate::store) const OURS: u8 = 0;
+    /// It had no row when it was looked up. Should it have one by now, that may be locked by a batch which waits for
+    /// us: so it is not touched, and found missing in the count.
+    pub(in crate::store) const NAMED: u8 = 1;
+    /// Its row is locked already.
+    pub(in crate::store) const KNOWN: u8 = 2;
+}
+
 /// The insert of transactions that both statements below end in; `n` is their one row of the bucket.
-///
-/// `new` ones have no row as far as is known. Should there be one by now, it may be locked by a batch that waits for
-/// us: so it is not touched, and found missing in the count. `known` ones are locked already.
 macro_rules! insert_transactions {
-    ($commit_number:literal, new) => {
+    ($commit_number:literal, named) => {
         concat!(
-            insert_transactions!($commit_number),
+            insert_transactions!($commit_number, ours),
             "ON CONFLICT (bucket, tenant, id) DO NOTHING"
         )
     };
     ($commit_number:literal, known) => {
         concat!(
-            insert_transactions!($commit_number),
+            insert_transactions!($commit_number, ours),
             "ON CONFLICT (bucket, tenant, id) DO UPDATE SET state = excluded.state, version = excluded.version, ",
             "nonce = excluded.nonce, expires_at = excluded.expires_at, finished_at = excluded.finished_at, ",
             "operation = excluded.operation, digest = excluded.digest, outcome = excluded.outcome, ",
@@ -63,7 +72,7 @@ macro_rules! insert_transactions {
             "WHERE transactions.state = 'open' AND transactions.version < excluded.version"
         )
     };
-    ($commit_number:literal) => {
+    ($commit_number:literal, ours) => {
         concat!(
             "INSERT INTO transactions (bucket, tenant, id, state, version, nonce, created_at, expires_at, finished_at, ",
             "reference, metadata, operation, digest, outcome, commit_number) ",
@@ -91,8 +100,8 @@ macro_rules! insert_versions {
 }
 
 statement! {
-    /// Takes commit numbers, and writes the versions and transactions that carry them: new ones, or known ones.
-    WriteCommitted<KNOWN> {
+    /// Takes commit numbers, and writes the versions and transactions that carry them: in one form.
+    WriteCommitted<FORM> {
         taken: i64 => BigInt,
         bucket: i16 => SmallInt,
         count: i64 => BigInt,
@@ -121,16 +130,16 @@ statement! {
         digests: Vec<Option<&'a [u8]>> => Array<Nullable<Binary>>,
         outcomes: Vec<Option<&'a str>> => Array<Nullable<Text>>,
         positions: Vec<Option<i64>> => Array<Nullable<BigInt>>,
-    } -> () = if KNOWN {
-        concat!(insert_versions!(), insert_transactions!("n.first_commit + u.position", known))
-    } else {
-        concat!(insert_versions!(), insert_transactions!("n.first_commit + u.position", new))
+    } -> () = match FORM {
+        form::OURS => concat!(insert_versions!(), insert_transactions!("n.first_commit + u.position", ours)),
+        form::NAMED => concat!(insert_versions!(), insert_transactions!("n.first_commit + u.position", named)),
+        _ => concat!(insert_versions!(), insert_transactions!("n.first_commit + u.position", known)),
     }
 }
 
 statement! {
     /// Writes transactions none of which is applied by it: created, renewed, cancelled, expired.
-    WriteUncommitted<KNOWN> {
+    WriteUncommitted<FORM> {
         bucket: i16 => SmallInt,
         tenants: Vec<&'a str> => Array<Text>,
         ids: Vec<Uuid> => Array<SqlUuid>,
@@ -146,10 +155,10 @@ statement! {
         digests: Vec<Option<&'a [u8]>> => Array<Nullable<Binary>>,
         outcomes: Vec<Option<&'a str>> => Array<Nullable<Text>>,
         positions: Vec<Option<i64>> => Array<Nullable<BigInt>>,
-    } -> () = if KNOWN {
-        concat!("WITH n AS (SELECT bucket FROM buckets WHERE bucket = {}) ", insert_transactions!("NULL", known))
-    } else {
-        concat!("WITH n AS (SELECT bucket FROM buckets WHERE bucket = {}) ", insert_transactions!("NULL", new))
+    } -> () = match FORM {
+        form::OURS => concat!("WITH n AS (SELECT bucket FROM buckets WHERE bucket = {}) ", insert_transactions!("NULL", ours)),
+        form::NAMED => concat!("WITH n AS (SELECT bucket FROM buckets WHERE bucket = {}) ", insert_transactions!("NULL", named)),
+        _ => concat!("WITH n AS (SELECT bucket FROM buckets WHERE bucket = {}) ", insert_transactions!("NULL", known)),
     }
 }
 
