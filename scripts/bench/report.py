@@ -171,7 +171,7 @@ def terminal(run):
 def document(template, run):
     """docs/benchmarks.md: the template with every ${name} replaced; a name that is not known is an error."""
     values = {name: make(run) for name, make in TABLES.items()}
-    settings = {name: str(value) for name, value in run["settings"].items() if not isinstance(value, dict)}
+    settings = {name: str(run["settings"][name]) for name in ("seconds", "warmup", "rounds")}
     values |= {"machine": machine(run), "goals": goal_table(run), "command": run["command"], **settings}
     values |= {"minutes": f"{run['seconds'] / 60:.0f}", "beside": str(plan.BESIDE_LARGE), "cores": str(run["machine"]["cores"])}
     big_run = run.get("big")

@@ -18,7 +18,7 @@ use crate::store::pool::Pool;
 const BATCH_COMMANDS_MAX: usize = 256;
 
 /// Resources of one batch: a large operation goes (nearly) alone, so that small ones do not wait behind several.
-const BATCH_RESOURCES_MAX: usize = 2000;
+const BATCH_RESOURCES_MAX: usize = 500;
 
 /// A command and whom to tell.
 pub(super) struct Job {

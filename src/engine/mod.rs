@@ -187,10 +187,8 @@ impl Engine {
         tenant: &Tenant,
         name: &ResourceName,
     ) -> Result<Option<Resource>, Problem> {
-        self.shared
-            .reader
-            .point(self.shared.time_limit, tenant.clone(), name.clone())
-            .await
+        let mut found = self.named(tenant, vec![name.clone()]).await?;
+        Ok(found.pop().flatten())
     }
 
     /// A page of resources, all from one state.
@@ -202,8 +200,71 @@ impl Engine {
         tenant: &Tenant,
         query: ResourceQuery,
     ) -> Result<Page<(ResourceName, Resource)>, Problem> {
+        let after = query.after.unwrap_or_default();
+        let limit = query.limit;
+        let (collection, prefix) = match query.scope {
+            ResourceScope::Named(names) => return self.existing(tenant, names).await,
+            ResourceScope::Collection {
+                collection,
+                prefix,
+                keys: Some(keys),
+            } => {
+                let prefix = prefix.unwrap_or_default();
+                let names = keys
+                    .into_iter()
+                    .filter(|key| key.as_str().starts_with(&prefix) && *key.as_str() > *after)
+                    .map(|key| ResourceName {
+                        collection: collection.clone(),
+                        key,
+                    })
+                    .collect();
+                return self.existing(tenant, names).await;
+            }
+            ResourceScope::Collection {
+                collection,
+                prefix,
+                keys: None,
+            } => (collection, prefix.unwrap_or_default()),
+        };
         let tenant = tenant.clone();
-        self.read(move |connection| reader::resource_page(connection, &tenant, &query))
+        self.read(move |connection| {
+            reader::resource_page(connection, &tenant, &collection, (&after, &prefix), limit)
+        })
+        .await
+    }
+
+    /// Those of the named resources that exist, each once, by name, on one page.
+    async fn existing(
+        &self,
+        tenant: &Tenant,
+        mut names: Vec<ResourceName>,
+    ) -> Result<Page<(ResourceName, Resource)>, Problem> {
+        names.sort_unstable();
+        names.dedup();
+        let found = self.named(tenant, names.clone()).await?;
+        let found = names.into_iter().zip(found);
+        let exists = |(name, resource): (_, Option<Resource>)| {
+            Some((name, resource.filter(|resource| !resource.deleted)?))
+        };
+        Ok(Page {
+            items: found.filter_map(exists).collect(),
+            next: None,
+        })
+    }
+
+    /// Named resources in their order, tombstones included, in one snapshot.
+    async fn named(
+        &self,
+        tenant: &Tenant,
+        names: Vec<ResourceName>,
+    ) -> Result<Vec<Option<Resource>>, Problem> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let time_limit = self.shared.time_limit;
+        self.shared
+            .reader
+            .named(time_limit, tenant.clone(), names)
             .await
     }
 

@@ -1,4 +1,4 @@
-//! Reader threads: a bounded queue of reads, each one statement on a connection of its own; reads of single resources
+//! Reader threads: a bounded queue of reads, each one statement on a connection of its own; reads of named resources
 //! that wait together share one.
 
 use std::io;
@@ -10,7 +10,7 @@ use diesel::pg::PgConnection;
 use tokio::sync::oneshot;
 
 use super::Settings;
-use super::query::{CollectionQuery, Page, ResourceQuery, ResourceScope, TransactionQuery};
+use super::query::{CollectionQuery, Page, TransactionQuery};
 use crate::protocol::limits;
 use crate::protocol::name::{Collection, ResourceName, Tenant, TransactionId};
 use crate::protocol::problem::{Problem, Slug};
@@ -19,26 +19,26 @@ use crate::store::error::StoreError;
 use crate::store::pool::Pool;
 use crate::store::read;
 
-/// Reads of single resources that share a statement: enough to share its cost, few enough that their bodies fit.
-const POINTS_MAX: usize = 64;
+/// Resources whose reads share a statement: enough to share its cost, few enough that their bodies fit.
+const NAMES_MAX: usize = 64;
 
 /// What a reader does.
 enum Work {
-    /// One resource.
-    Point(Point),
+    /// Named resources.
+    Named(Named),
     /// Anything else.
     Other(Box<dyn FnOnce(&Pool) + Send>),
 }
 
-/// The read of one resource.
-struct Point {
+/// The read of named resources, all of one state of the database.
+struct Named {
     tenant: Tenant,
-    name: ResourceName,
+    names: Vec<ResourceName>,
     deadline: Instant,
-    answer: oneshot::Sender<Result<Option<Resource>, Problem>>,
+    answer: oneshot::Sender<Result<Vec<Option<Resource>>, Problem>>,
 }
 
-impl Point {
+impl Named {
     fn is_wanted(&self) -> bool {
         Instant::now() < self.deadline && !self.answer.is_closed()
     }
@@ -86,20 +86,20 @@ impl Reader {
         in_time(time_limit, result).await
     }
 
-    /// Reads one resource.
+    /// Reads resources by their names, in one snapshot; the answers are in the order of the names.
     ///
     /// # Errors
     /// As [`Reader::run`].
-    pub(super) async fn point(
+    pub(super) async fn named(
         &self,
         time_limit: Duration,
         tenant: Tenant,
-        name: ResourceName,
-    ) -> Result<Option<Resource>, Problem> {
+        names: Vec<ResourceName>,
+    ) -> Result<Vec<Option<Resource>>, Problem> {
         let (answer, result) = oneshot::channel();
-        self.enqueue(Work::Point(Point {
+        self.enqueue(Work::Named(Named {
             tenant,
-            name,
+            names,
             deadline: Instant::now() + time_limit,
             answer,
         }))?;
@@ -135,48 +135,56 @@ fn serve(pool: &Pool, queue: &Receiver<Work>) {
     while let Some(work) = left_over.take().or_else(|| queue.recv().ok()) {
         match work {
             Work::Other(work) => work(pool),
-            Work::Point(first) => {
-                let (points, rest) = gather(first, queue);
+            Work::Named(first) => {
+                let (reads, rest) = gather(first, queue);
                 left_over = rest;
-                answer_points(pool, points);
+                answer_named(pool, reads);
             }
         }
     }
 }
 
-/// Takes the reads of single resources that wait, of one tenant; what did not fit comes first next time.
-fn gather(first: Point, queue: &Receiver<Work>) -> (Vec<Point>, Option<Work>) {
-    let mut points = vec![first];
-    while points.len() < POINTS_MAX {
+/// Takes the reads of named resources that wait, of one tenant; what did not fit comes first next time.
+fn gather(first: Named, queue: &Receiver<Work>) -> (Vec<Named>, Option<Work>) {
+    let mut names = first.names.len();
+    let mut reads = vec![first];
+    while names < NAMES_MAX {
         match queue.try_recv() {
-            Ok(Work::Point(point)) if point.tenant == points[0].tenant => points.push(point),
-            Ok(work) => return (points, Some(work)),
+            Ok(Work::Named(read))
+                if read.tenant == reads[0].tenant && names + read.names.len() <= NAMES_MAX =>
+            {
+                names += read.names.len();
+                reads.push(read);
+            }
+            Ok(work) => return (reads, Some(work)),
             Err(_) => break,
         }
     }
-    (points, None)
+    (reads, None)
 }
 
 /// One statement for all; each is answered from the one snapshot that was taken after it had been asked.
-fn answer_points(pool: &Pool, points: Vec<Point>) {
-    let points: Vec<Point> = points.into_iter().filter(Point::is_wanted).collect();
-    let Some(tenant) = points.first().map(|point| point.tenant.clone()) else {
+fn answer_named(pool: &Pool, reads: Vec<Named>) {
+    let reads: Vec<Named> = reads.into_iter().filter(Named::is_wanted).collect();
+    let Some(tenant) = reads.first().map(|read| read.tenant.clone()) else {
         return;
     };
     let found = pool.read(|connection| {
-        let names: Vec<&ResourceName> = points.iter().map(|point| &point.name).collect();
-        read::resources_fetch_each(connection, &tenant, &names)
+        let names: Vec<&ResourceName> = reads.iter().flat_map(|read| &read.names).collect();
+        read::resources_fetch(connection, &tenant, &names)
     });
     match found {
         Ok(found) => {
-            for (point, resource) in points.into_iter().zip(found) {
-                let _ = point.answer.send(Ok(resource));
+            let mut found = found.into_iter();
+            for read in reads {
+                let resources = found.by_ref().take(read.names.len()).collect();
+                let _ = read.answer.send(Ok(resources));
             }
         }
         Err(error) => {
             let problem = problem_of(&error);
-            for point in points {
-                let _ = point.answer.send(Err(problem.clone()));
+            for read in reads {
+                let _ = read.answer.send(Err(problem.clone()));
             }
         }
     }
@@ -208,50 +216,16 @@ pub(super) fn problem_of(error: &StoreError) -> Problem {
 pub(super) fn resource_page(
     connection: &mut PgConnection,
     tenant: &Tenant,
-    query: &ResourceQuery,
+    collection: &Collection,
+    (after, prefix): (&str, &str),
+    limit: usize,
 ) -> Result<Page<(ResourceName, Resource)>, StoreError> {
-    let after = query.after.as_deref().unwrap_or_default();
-    match &query.scope {
-        ResourceScope::Named(names) => {
-            let names: Vec<_> = names
-                .iter()
-                .map(|name| (&name.collection, &name.key))
-                .collect();
-            Ok(Page {
-                items: read::resources_fetch(connection, tenant, &names)?,
-                next: None,
-            })
-        }
-        ResourceScope::Collection {
-            collection,
-            prefix,
-            keys: Some(keys),
-        } => {
-            let prefix = prefix.as_deref().unwrap_or_default();
-            let names: Vec<_> = keys
-                .iter()
-                .filter(|key| key.as_str().starts_with(prefix) && key.as_str() > after)
-                .map(|key| (collection, key))
-                .collect();
-            Ok(Page {
-                items: read::resources_fetch(connection, tenant, &names)?,
-                next: None,
-            })
-        }
-        ResourceScope::Collection {
-            collection,
-            prefix,
-            keys: None,
-        } => {
-            let place = (after, prefix.as_deref().unwrap_or_default());
-            // One more than asked for tells whether there is more; a page cut for its size has a row less than that.
-            let bounds = (query.limit + 1, limits::PAGE_BYTES_MAX);
-            let found = read::resource_page(connection, tenant, collection, place, bounds)?;
-            Ok(page(found.items, query.limit, found.cut, |(name, _)| {
-                name.key.as_str().to_owned()
-            }))
-        }
-    }
+    // One more than asked for tells whether there is more; a page cut for its size has a row less than that.
+    let bounds = (limit + 1, limits::PAGE_BYTES_MAX);
+    let found = read::resource_page(connection, tenant, collection, (after, prefix), bounds)?;
+    Ok(page(found.items, limit, found.cut, |(name, _)| {
+        name.key.as_str().to_owned()
+    }))
 }
 
 pub(super) fn collection_page(

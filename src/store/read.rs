@@ -14,7 +14,7 @@ use super::rows::{
 };
 use super::statement::statement;
 use crate::protocol::clock::Timestamp;
-use crate::protocol::name::{Collection, Key, ResourceName, Tenant, TransactionId};
+use crate::protocol::name::{Collection, ResourceName, Tenant, TransactionId};
 use crate::protocol::state::{Resource, State, Transaction};
 
 statement! {
@@ -73,21 +73,6 @@ statement! {
              SELECT * FROM resources WHERE bucket = {} AND tenant = {} AND collection = {} AND NOT deleted \
              AND key > {} AND key >= {} AND ({}::text IS NULL OR key < $6) ORDER BY key LIMIT {}) r) p \
          WHERE before < {} ORDER BY key"
-}
-
-statement! {
-    /// Named resources, of any collections.
-    ReadNamed {
-        collections: &'a [&'a str] => Array<Text>,
-        keys: &'a [&'a str] => Array<Text>,
-        bucket: i16 => SmallInt,
-        tenant: &'a str => Text,
-    } -> (Text, Text, ResourceColumns) =
-        "SELECT r.collection, r.key, r.version, r.nonce, r.deleted, r.media_type, r.body, r.updated_at, r.transaction_id \
-         FROM (SELECT DISTINCT collection COLLATE \"C\" AS collection, key COLLATE \"C\" AS key \
-               FROM unnest({}, {}) AS u(collection, key)) u \
-         CROSS JOIN LATERAL (SELECT * FROM resources h WHERE h.collection = u.collection AND h.key = u.key \
-           AND h.bucket = {} AND h.tenant = {} LIMIT 1) r WHERE NOT r.deleted ORDER BY r.collection, r.key"
 }
 
 statement! {
@@ -153,7 +138,7 @@ pub fn transactions_fetch(
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn resources_fetch_each(
+pub fn resources_fetch(
     connection: &mut PgConnection,
     tenant: &Tenant,
     names: &[&ResourceName],
@@ -250,29 +235,6 @@ fn behind(prefix: &str) -> Option<String> {
     let last = bytes.last_mut()?;
     *last = last.checked_add(1).filter(u8::is_ascii)?;
     String::from_utf8(bytes).ok()
-}
-
-/// Those of `names` that exist, in the order of their names.
-///
-/// # Errors
-/// [`StoreError`].
-pub fn resources_fetch(
-    connection: &mut PgConnection,
-    tenant: &Tenant,
-    names: &[(&Collection, &Key)],
-) -> Result<Vec<(ResourceName, Resource)>, StoreError> {
-    let (collections, keys): (Vec<&str>, Vec<&str>) = names
-        .iter()
-        .map(|(collection, key)| (collection.as_str(), key.as_str()))
-        .unzip();
-    let statement = ReadNamed {
-        collections: &collections,
-        keys: &keys,
-        bucket: tenant.bucket(),
-        tenant: tenant.as_str(),
-        lifetime: PhantomData,
-    };
-    named(statement.load(connection)?)
 }
 
 fn named(
