@@ -4,7 +4,6 @@
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
-
 use ifmatch::protocol::cursor::Cursor;
 
 use super::proxy::eventually;
