@@ -75,7 +75,11 @@ pub(super) fn template(path: &str) -> Option<&'static str> {
         ["resources", name] if named(name) => "/resources/{collection}",
         ["resources", name, key] if named(name) && named(key) => RESOURCE,
         ["resources", name, key, "versions"] if named(name) && named(key) => VERSIONS,
-        ["resources", name, key, "versions", number] if [name, key, number].iter().all(|s| named(s)) => VERSION,
+        ["resources", name, key, "versions", number]
+            if [name, key, number].iter().all(|s| named(s)) =>
+        {
+            VERSION
+        }
         ["transactions"] => "/transactions",
         ["transactions", id] if named(id) => "/transactions/{id}",
         ["problems", slug] if named(slug) => "/problems/{slug}",

@@ -174,7 +174,8 @@ impl Walk {
         let first = format!("{versions}/1");
         for condition in ["\"x\"", "W/\"x\""] {
             let false_one = [("if-match", condition)];
-            self.step("GET", VERSION, &first, &false_one, None).expect(412);
+            self.step("GET", VERSION, &first, &false_one, None)
+                .expect(412);
         }
         let never = "/resources/accounts/never/versions";
         self.step("GET", VERSIONS, never, &[], None).expect(404);
@@ -333,7 +334,9 @@ fn every_declared_answer_is_produced_and_every_produced_one_declared() {
     for balance in ["90", "100"] {
         let body = format!("{{\"balance\": {balance}}}");
         let alice = "/resources/accounts/alice";
-        walk.client.send("PUT", alice, &[STAR], Some(&body)).expect(204);
+        walk.client
+            .send("PUT", alice, &[STAR], Some(&body))
+            .expect(204);
     }
     let (transaction, _) = walk.client.open_transaction();
     walk.read_all(&transaction);
