@@ -36,13 +36,15 @@ def prepare(url):
     """Something to find: resources, transactions, and a cursor of each list."""
     for path in ("accounts/alice", "accounts/bob", "limits/daily"):
         call("PUT", f"{url}/resources/{path}", {"balance": 100}, If_None_Match="*")
+    call("PUT", f"{url}/resources/accounts/alice", {"balance": 100}, If_Match="*")
     opened = [call("POST", f"{url}/transactions")[0] for _ in range(OPEN)]
     assertion = {"method": "GET", "target": "/resources/accounts/alice", "if_match": "*"}
     done = call("POST", f"{url}/transactions")[0]
     call("PUT", url + done["Location"], {"changes": [assertion]}, If_Match=done["ETag"])
     cursors = {}
-    for template in ("/resources", "/resources/{collection}", "/transactions"):
-        page = json.loads(call("GET", url + template.format(collection="accounts") + "?limit=1")[1])
+    lists = ("/resources", "/resources/{collection}", "/resources/{collection}/{key}/versions", "/transactions")
+    for template in lists:
+        page = json.loads(call("GET", url + template.format(collection="accounts", key="alice") + "?limit=1")[1])
         cursors[template] = urllib.parse.parse_qs(urllib.parse.urlsplit(page["next"]).query)["after"][0]
     ids = [headers["Location"].rsplit("/", 1)[1] for headers in [*opened, done]]
     return {"url": url, "ids": ids, "cursors": cursors}

@@ -16,7 +16,10 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-pub use query::{CollectionQuery, Page, ResourceQuery, ResourceScope, Service, TransactionQuery};
+pub use query::{
+    CollectionQuery, Page, ResourceQuery, ResourceScope, Service, TransactionQuery, Version,
+    VersionQuery,
+};
 
 use crate::protocol::command::{Command, Verdict};
 use crate::protocol::decide::{answerable, decide};
@@ -189,6 +192,35 @@ impl Engine {
     ) -> Result<Option<Resource>, Problem> {
         let mut found = self.named(tenant, vec![name.clone()]).await?;
         Ok(found.pop().flatten())
+    }
+
+    /// A page of what a resource was, newest first, without bodies; `None` where it never existed.
+    ///
+    /// # Errors
+    /// `unavailable`, `internal-error`.
+    pub async fn version_list(
+        &self,
+        tenant: &Tenant,
+        query: VersionQuery,
+    ) -> Result<Option<Page<Resource>>, Problem> {
+        let tenant = tenant.clone();
+        self.read(move |connection| reader::version_page(connection, &tenant, &query))
+            .await
+    }
+
+    /// One state that a resource had, or the deletion that was its end; `None` where it has no version of that number.
+    ///
+    /// # Errors
+    /// `unavailable`, `internal-error`.
+    pub async fn version_fetch(
+        &self,
+        tenant: &Tenant,
+        name: &ResourceName,
+        version: i64,
+    ) -> Result<Option<Version>, Problem> {
+        let (tenant, name) = (tenant.clone(), name.clone());
+        self.read(move |connection| reader::version(connection, &tenant, &name, version))
+            .await
     }
 
     /// A page of resources, all from one state.

@@ -2,7 +2,7 @@
 
 use crate::protocol::clock::Timestamp;
 use crate::protocol::name::{Collection, Key, ResourceName};
-use crate::protocol::state::State;
+use crate::protocol::state::{Resource, State};
 
 /// A page of resources.
 #[derive(Clone, Debug)]
@@ -53,6 +53,28 @@ pub struct TransactionQuery {
     pub after: Option<String>,
     /// At most so many.
     pub limit: usize,
+}
+
+/// A page of the versions of a resource, newest first.
+#[derive(Clone, Debug)]
+pub struct VersionQuery {
+    /// Whose versions.
+    pub name: ResourceName,
+    /// Only those older than this one.
+    pub after: Option<i64>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// One state that a resource had, and its place in the history.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// The state; a deletion has no body.
+    pub state: Resource,
+    /// The number of the state before, deletions left out.
+    pub predecessor: Option<i64>,
+    /// The number of the state after, deletions left out, if there is one yet.
+    pub successor: Option<i64>,
 }
 
 /// Some items of a list, and where the next page begins.

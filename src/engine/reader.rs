@@ -10,14 +10,14 @@ use diesel::pg::PgConnection;
 use tokio::sync::oneshot;
 
 use super::Settings;
-use super::query::{CollectionQuery, Page, TransactionQuery};
+use super::query::{CollectionQuery, Page, TransactionQuery, Version, VersionQuery};
 use crate::protocol::limits;
 use crate::protocol::name::{Collection, ResourceName, Tenant, TransactionId};
 use crate::protocol::problem::{Problem, Slug};
 use crate::protocol::state::{Resource, Transaction};
 use crate::store::error::StoreError;
 use crate::store::pool::Pool;
-use crate::store::read;
+use crate::store::{history, read};
 
 /// Resources whose reads share a statement: enough to share its cost, few enough that their bodies fit.
 const NAMES_MAX: usize = 64;
@@ -254,6 +254,36 @@ pub(super) fn transaction_page(
     let found = read::transaction_page(connection, tenant, filter, after, query.limit + 1)?;
     Ok(page(found, query.limit, false, |transaction| {
         transaction.id.to_string()
+    }))
+}
+
+pub(super) fn version_page(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+    query: &VersionQuery,
+) -> Result<Option<Page<Resource>>, StoreError> {
+    // No version has the greatest number.
+    let before = query.after.unwrap_or(i64::MAX);
+    let found = history::version_page(connection, tenant, &query.name, before, query.limit + 1)?;
+    let cut = |items| {
+        page(items, query.limit, false, |state: &Resource| {
+            state.tag.version.to_string()
+        })
+    };
+    Ok(found.map(cut))
+}
+
+pub(super) fn version(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+    name: &ResourceName,
+    version: i64,
+) -> Result<Option<Version>, StoreError> {
+    let found = history::version_fetch(connection, tenant, name, version)?;
+    Ok(found.map(|found| Version {
+        state: found.state,
+        predecessor: found.predecessor,
+        successor: found.successor,
     }))
 }
 

@@ -12,7 +12,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource, Route};
 
 use super::call::Call;
 use super::{
-    description, docs, health, lists, problems, resources, respond, service, transactions,
+    description, docs, health, lists, problems, resources, respond, service, transactions, versions,
 };
 use crate::engine::Engine;
 use crate::protocol::problem::{Problem, Slug};
@@ -64,6 +64,8 @@ fn state(config: &mut ServiceConfig, engine: &Engine) {
     let resource = Traits::new(READ_WRITE)
         .named(|call| call.resource_name().map(drop))
         .patched(resources::PATCHES);
+    let history = Traits::new(READ).named(|call| call.resource_name().map(drop));
+    let version = Traits::new(READ).named(|call| call.version().map(drop));
     let transaction = Traits::new(READ_WRITE)
         .named(|call| call.transaction_id().map(drop))
         .patched(transactions::PATCHES);
@@ -84,6 +86,16 @@ fn state(config: &mut ServiceConfig, engine: &Engine) {
                 .on(Method::PUT, resources::put_resource)
                 .on(Method::PATCH, resources::patch_resource)
                 .on(Method::DELETE, resources::delete_resource)
+                .done(),
+        )
+        .service(
+            site(history, "/resources/{collection}/{key}/versions")
+                .get(versions::list_versions)
+                .done(),
+        )
+        .service(
+            site(version, "/resources/{collection}/{key}/versions/{version}")
+                .get(versions::get_version)
                 .done(),
         )
         .service(

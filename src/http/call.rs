@@ -58,6 +58,21 @@ impl Call {
             })
     }
 
+    /// The resource and the number of `/resources/{collection}/{key}/versions/{version}`.
+    ///
+    /// # Errors
+    /// `not-found` where no resource can have that name, or no version that number.
+    pub(super) fn version(&self) -> Result<(ResourceName, i64), Problem> {
+        let name = self.resource_name()?;
+        self.segment(5)
+            .and_then(decode_once)
+            .and_then(|text| version_number(&text))
+            .map(|version| (name, version))
+            .ok_or_else(|| {
+                no_name("A version is a whole number, from 1, as the list of them shows it.")
+            })
+    }
+
     /// The id of `/transactions/{id}`.
     ///
     /// # Errors
@@ -137,6 +152,12 @@ impl Call {
     }
 }
 
+/// The number that `text` is: digits only, and none that could be left out, since one version has one URI.
+pub(super) fn version_number(text: &str) -> Option<i64> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    plain.then(|| text.parse().ok()).flatten()
+}
+
 /// What the client of a request would like.
 pub(super) fn preferences(request: &HttpRequest) -> Preferences {
     let lines: Vec<&[u8]> = request
@@ -149,4 +170,40 @@ pub(super) fn preferences(request: &HttpRequest) -> Preferences {
 
 fn no_name(form: &str) -> Problem {
     Problem::new(Slug::NotFound, format!("Nothing can have this URI. {form}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_has_one_form() {
+        for (text, expected) in [
+            ("1", Some(1)),
+            ("10", Some(10)),
+            ("9223372036854775807", Some(i64::MAX)),
+        ] {
+            assert_eq!(version_number(text), expected, "{text}");
+        }
+        for text in [
+            "",
+            "0",
+            "01",
+            "00",
+            "+1",
+            "-1",
+            "1.0",
+            "1e0",
+            "0x1",
+            " 1",
+            "1 ",
+            "1_0",
+            "\u{661}",
+            "a",
+            "9223372036854775808",
+            "18446744073709551617",
+        ] {
+            assert_eq!(version_number(text), None, "{text:?}");
+        }
+    }
 }

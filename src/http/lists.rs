@@ -196,15 +196,18 @@ fn refuse_beside_key(query: &Query, names: &[&str]) -> Result<(), Problem> {
 }
 
 /// Which list a page is of.
-struct List<'a> {
-    path: String,
-    scope: String,
-    query: &'a Query,
+pub(super) struct List<'a> {
+    /// The URI without a query.
+    pub(super) path: String,
+    /// What its cursors belong to.
+    pub(super) scope: String,
+    /// What was asked for.
+    pub(super) query: &'a Query,
 }
 
 impl List<'_> {
     /// The position in `after`, which must be a cursor of this list.
-    fn after(&self, is_position: fn(&str) -> bool) -> Result<Option<String>, Problem> {
+    pub(super) fn after(&self, is_position: fn(&str) -> bool) -> Result<Option<String>, Problem> {
         let Some(text) = self.query.get("after") else {
             return Ok(None);
         };
@@ -225,6 +228,17 @@ impl List<'_> {
         items: Vec<T>,
         next: Option<String>,
     ) -> Result<HttpResponse, Problem> {
+        self.answer_linked(call, items, next, None)
+    }
+
+    /// The answer, with a link besides the one to the next page.
+    pub(super) fn answer_linked<T: Serialize>(
+        &self,
+        call: &Call,
+        items: Vec<T>,
+        next: Option<String>,
+        link: Option<String>,
+    ) -> Result<HttpResponse, Problem> {
         let next = next.map(|position| {
             let cursor = Cursor {
                 scope: self.scope.clone(),
@@ -232,9 +246,12 @@ impl List<'_> {
             };
             self.query.next_page(&self.path, &cursor.encode())
         });
-        let link = next.as_ref().map(|next| format!("<{next}>; rel=\"next\""));
+        let links: Vec<String> = [next.as_ref().map(|next| respond::link(next, "next")), link]
+            .into_iter()
+            .flatten()
+            .collect();
         let mut shown = Representation::weak(&ListDocument { items, next })?;
-        shown.link = link;
+        shown.link = (!links.is_empty()).then(|| links.join(", "));
         respond::read_plain(call, shown)
     }
 }

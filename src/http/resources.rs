@@ -10,6 +10,7 @@ use super::call::Call;
 use super::content::Taken;
 use super::query::Query;
 use super::respond::{self, NO_STORE, PRIVATE, Representation};
+use super::versions;
 use crate::protocol::command::{Action, Done};
 use crate::protocol::condition::{ConditionFault, Conditions};
 use crate::protocol::json;
@@ -58,7 +59,11 @@ pub(super) async fn get_resource(call: Call) -> Result<HttpResponse, Problem> {
         tag: Some(resource.tag.entity_tag()),
         modified: Some(resource.updated_at.unix_seconds()),
         location: Some(name.path()),
-        link: Some(respond::via(resource.transaction)),
+        link: Some(format!(
+            "{}, {}",
+            respond::via(resource.transaction),
+            versions::history_link(&name)
+        )),
     };
     respond::read(&call, shown, |weak| stale(&call, &name, &resource, weak))
 }

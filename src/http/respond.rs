@@ -20,6 +20,8 @@ use crate::protocol::tag::weak_tag_of;
 
 /// `Cache-Control` of everything with an `ETag`.
 pub(super) const PRIVATE: &str = "private, no-cache, no-transform";
+/// `Cache-Control` of what will never be another: a past version.
+pub(super) const IMMUTABLE: &str = "private, immutable, max-age=31536000";
 /// `Cache-Control` of problems, of health, and of answers without a state.
 pub(super) const NO_STORE: &str = "no-store";
 /// `Cache-Control` of what only changes with a release.
@@ -185,7 +187,12 @@ pub(super) fn last_modified(response: &mut HttpResponseBuilder, unix_seconds: i6
 
 /// `Link` to the transaction that wrote a state.
 pub(super) fn via(transaction: TransactionId) -> String {
-    format!("<{}>; rel=\"via\"", transaction.path())
+    link(&transaction.path(), "via")
+}
+
+/// One link (RFC 8288 §3); several are joined by commas.
+pub(super) fn link(path: &str, relation: &str) -> String {
+    format!("<{path}>; rel=\"{relation}\"")
 }
 
 /// The problem of an answer of the engine that does not belong to the question.

@@ -5,6 +5,7 @@
 
 pub mod believed;
 pub mod error;
+pub mod history;
 pub mod lock;
 pub mod migrate;
 pub mod pool;

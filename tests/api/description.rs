@@ -32,7 +32,9 @@ fn filled(document: &Value, template: &str) -> String {
     {
         let parameter = resolved(document, parameter);
         let name = format!("{{{}}}", parameter["name"].as_str().unwrap());
-        path = path.replace(&name, parameter["example"].as_str().unwrap());
+        let example = &parameter["example"];
+        let text = example.as_str().map_or(example.to_string(), str::to_owned);
+        path = path.replace(&name, &text);
     }
     assert!(
         !path.contains('{'),

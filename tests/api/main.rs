@@ -7,6 +7,7 @@ mod support;
 mod description;
 mod docs;
 mod faults;
+mod history;
 mod input;
 mod lists;
 mod matrix;

@@ -78,6 +78,8 @@ def parameters(schema):
     forms = {
         "Collection": text(f"^{COLLECTION}$", "accounts"),
         "ResourceKey": text(f"^{KEY}$", "alice", "bob"),
+        # Those that alice has, or any that there can be.
+        "Version": {"anyOf": [{"type": "integer", "enum": [1, 2]}, {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}]},
         "TransactionId": text(ID, *PREPARED["ids"]),
         "Limit": {"type": "integer", "minimum": 1, "maximum": 1000},
         # Of any list; a right request gets one of the list that it asks.
@@ -163,7 +165,8 @@ def right_query(case):
     # A cursor is good for the list that gave it.
     if "after" in query:
         query["after"] = PREPARED["cursors"][case.operation.path]
-        if (case.path_parameters or {}).get("collection", "accounts") != "accounts":
+        names = case.path_parameters or {}
+        if (names.get("collection", "accounts"), names.get("key", "alice")) != ("accounts", "alice"):
             query.pop("after")
     return query
 

@@ -62,6 +62,8 @@ pub(crate) fn observe(method: &str, path: &str, response: &Response) {
 }
 
 const RESOURCE: &str = "/resources/{collection}/{key}";
+const VERSIONS: &str = "/resources/{collection}/{key}/versions";
+const VERSION: &str = "/resources/{collection}/{key}/versions/{version}";
 
 /// The path of the file that a request's path is one of.
 pub(super) fn template(path: &str) -> Option<&'static str> {
@@ -72,6 +74,12 @@ pub(super) fn template(path: &str) -> Option<&'static str> {
         ["resources"] => "/resources",
         ["resources", name] if named(name) => "/resources/{collection}",
         ["resources", name, key] if named(name) && named(key) => RESOURCE,
+        ["resources", name, key, "versions"] if named(name) && named(key) => VERSIONS,
+        ["resources", name, key, "versions", number]
+            if [name, key, number].iter().all(|s| named(s)) =>
+        {
+            VERSION
+        }
         ["transactions"] => "/transactions",
         ["transactions", id] if named(id) => "/transactions/{id}",
         ["problems", slug] if named(slug) => "/problems/{slug}",

@@ -25,6 +25,8 @@ const NOT_PRODUCED: &[&str] = &[
 ];
 
 const RESOURCE: &str = "/resources/{collection}/{key}";
+const VERSIONS: &str = "/resources/{collection}/{key}/versions";
+const VERSION: &str = "/resources/{collection}/{key}/versions/{version}";
 const TRANSACTION: &str = "/transactions/{id}";
 const STAR: (&str, &str) = ("if-match", "*");
 const CREATE: (&str, &str) = ("if-none-match", "*");
@@ -163,6 +165,20 @@ impl Walk {
             .expect(204);
         self.step("DELETE", RESOURCE, path, &[STAR], None)
             .expect(404);
+        let versions = format!("{path}/versions");
+        let list = self.step("GET", VERSIONS, &format!("{versions}?limit=1"), &[], None);
+        let deletion = &list.expect(200).json()["items"][0];
+        assert_eq!(deletion["deleted"], true);
+        let href = deletion["href"].as_str().unwrap();
+        self.step("GET", VERSION, href, &[], None).expect(404);
+        let first = format!("{versions}/1");
+        for condition in ["\"x\"", "W/\"x\""] {
+            let false_one = [("if-match", condition)];
+            self.step("GET", VERSION, &first, &false_one, None)
+                .expect(412);
+        }
+        let never = "/resources/accounts/never/versions";
+        self.step("GET", VERSIONS, never, &[], None).expect(404);
         for list in ["/resources?limit=1", "/resources?key=accounts/alice"] {
             self.step("GET", "/resources", list, &[], None).expect(200);
         }
@@ -313,6 +329,14 @@ fn every_declared_answer_is_produced_and_every_produced_one_declared() {
         "/resources/limits/daily",
     ] {
         walk.client.put_new(path, "{\"balance\": 100}");
+    }
+    // As often as the example of a version says.
+    for balance in ["90", "100"] {
+        let body = format!("{{\"balance\": {balance}}}");
+        let alice = "/resources/accounts/alice";
+        walk.client
+            .send("PUT", alice, &[STAR], Some(&body))
+            .expect(204);
     }
     let (transaction, _) = walk.client.open_transaction();
     walk.read_all(&transaction);

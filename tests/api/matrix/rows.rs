@@ -92,8 +92,16 @@ pub(crate) fn settle(faults: &[String]) {
 
 /// The path of the transaction that a write or a state is the work of.
 pub(crate) fn writer(response: &Response) -> Option<String> {
-    let link = response.header("link")?;
-    let path = link.strip_prefix('<')?.strip_suffix(">; rel=\"via\"")?;
-    path.starts_with("/transactions/")
-        .then_some(path.to_owned())
+    let path = linked(response, "via")?;
+    path.starts_with("/transactions/").then_some(path)
+}
+
+/// What an answer links to by this relation.
+pub(crate) fn linked(response: &Response, relation: &str) -> Option<String> {
+    let line = response.header("link")?;
+    let end = format!(">; rel=\"{relation}\"");
+    let mut paths = line.split(", ").filter_map(|link| link.strip_suffix(&end));
+    let path = paths.next()?.strip_prefix('<').map(str::to_owned);
+    assert_eq!(paths.next(), None, "{relation} stands twice in {line}");
+    path
 }

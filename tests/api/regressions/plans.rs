@@ -4,6 +4,7 @@
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
+use ifmatch::protocol::cursor::Cursor;
 
 use super::proxy::eventually;
 use super::scene::named;
@@ -23,6 +24,10 @@ const FILL: &str = "
     INSERT INTO resources SELECT t.bucket, t.tenant, 'many', 'k' || n, 1, n, false, 'application/json', '0', t.created_at,
       lpad(to_hex(n), 32, '0')::uuid FROM tenants t, generate_series(1, 20000) n;
     INSERT INTO versions SELECT *, 1 FROM resources;
+    INSERT INTO versions SELECT r.bucket, r.tenant, r.collection, r.key, v, v, v % 100 = 0, r.media_type,
+      CASE WHEN v % 100 = 0 THEN NULL ELSE '1' END, r.updated_at, r.transaction_id, 1
+    FROM resources r, generate_series(2, 20000) v WHERE r.key = 'k42';
+    UPDATE resources SET version = 20001 WHERE key = 'k42';
     INSERT INTO transactions (bucket, tenant, id, state, version, nonce, created_at, expires_at, finished_at, operation, digest,
       outcome, commit_number)
     SELECT t.bucket, t.tenant, lpad(to_hex(n), 32, '0')::uuid, 'committed', 1, n, t.created_at, t.created_at, t.created_at,
@@ -122,6 +127,37 @@ fn read_named(client: &mut Client) {
         .expect(200);
 }
 
+/// More often than Postgres plans a prepared statement for the very values that it is sent.
+fn read_versions(client: &mut Client) {
+    for number in [1, 2, 99, 101, 5000, 10000, 10001, 15000, 19999, 20000] {
+        for _ in 0..2 {
+            let deleted = number % 100 == 0;
+            client
+                .get(&format!("/resources/many/k42/versions/{number}"))
+                .expect(if deleted { 404 } else { 200 });
+        }
+    }
+    client.get("/resources/many/k42/versions/30000").expect(404);
+}
+
+fn list_versions(client: &mut Client) {
+    let path = "/resources/many/k42/versions";
+    for position in [20000, 19000, 15000, 10000, 5000, 1000, 500, 100, 10, 2] {
+        let cursor = Cursor {
+            scope: path.to_owned(),
+            position: position.to_string(),
+        };
+        let after = cursor.encode();
+        for _ in 0..2 {
+            let page = client.get(&format!("{path}?limit=3&after={after}"));
+            let newest = page.expect(200).json()["items"][0]["version"].clone();
+            assert_eq!(newest, position - 1);
+        }
+    }
+    client.get(&format!("{path}?limit=3")).expect(200);
+    client.get("/resources/many/nowhere/versions").expect(404);
+}
+
 fn list_resources(client: &mut Client) {
     client.get("/resources/many?limit=5").expect(200);
     client.get("/resources/many?limit=5&prefix=k77").expect(200);
@@ -142,12 +178,14 @@ fn no_request_reads_a_tenants_rows_to_find_a_few_of_them() {
     store.batch_execute(FILL).unwrap();
     assert_eq!(count(&mut store, "SELECT count(*) FROM resources"), ROWS);
     type Requests = fn(&mut Client);
-    let kinds: [(&str, Requests); 8] = [
+    let kinds: [(&str, Requests); 10] = [
         ("exact tags", exact_tags),
         ("any tag", any_tag),
         ("contexts", contexts),
         ("read", read),
         ("read named", read_named),
+        ("read versions", read_versions),
+        ("list versions", list_versions),
         ("list resources", list_resources),
         ("list collections", list_collections),
         ("list transactions", list_transactions),

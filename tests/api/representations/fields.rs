@@ -50,7 +50,9 @@ fn reads_of_a_resource() {
     let written = client
         .send("PUT", path, &[("if-none-match", "*")], Some("1"))
         .expect(201);
-    let (tag, link) = (written.etag(), written.header("link").unwrap());
+    let via = written.header("link").unwrap();
+    let link = format!("{via}, </resources/a/b/versions>; rel=\"version-history\"");
+    let tag = written.etag();
     let modified = written.header("last-modified").unwrap();
     let stored = [
         ("etag", &*tag),
@@ -77,6 +79,57 @@ fn reads_of_a_resource() {
             check(&client.send(method, path, &[condition], None), 304, &stored);
         }
     }
+}
+
+#[test]
+fn reads_of_versions() {
+    let server = Server::start();
+    let mut client = server.client();
+    client.put_new("/resources/a/b", "1");
+    let star = [("if-match", "*")];
+    let middle = client.send("PUT", "/resources/a/b", &star, Some("22"));
+    client.send("PUT", "/resources/a/b", &star, Some("3"));
+    let path = "/resources/a/b/versions/2";
+    let tag = middle.etag();
+    let stored = [
+        ("etag", &*tag),
+        ("cache-control", "private, immutable, max-age=31536000"),
+        ("vary", "Accept"),
+        ("content-location", path),
+    ];
+    let link = [
+        &*middle.header("link").unwrap(),
+        "</resources/a/b/versions>; rel=\"version-history\"",
+        "</resources/a/b>; rel=\"latest-version\"",
+        "</resources/a/b/versions/1>; rel=\"predecessor-version\"",
+        "</resources/a/b/versions/3>; rel=\"successor-version\"",
+    ]
+    .join(", ");
+    let modified = middle.header("last-modified").unwrap();
+    let mut whole = stored.to_vec();
+    whole.extend([
+        ("link", &*link),
+        ("last-modified", &*modified),
+        ("content-type", "application/json"),
+        ("content-length", "2"),
+    ]);
+    let unchanged = [("if-none-match", &*tag)];
+    for method in ["GET", "HEAD"] {
+        check(&client.send(method, path, &[], None), 200, &whole);
+        check(&client.send(method, path, &unchanged, None), 304, &stored);
+    }
+    let kept = [
+        ("etag", "~"),
+        ("cache-control", PRIVATE),
+        ("vary", "Accept"),
+    ];
+    let list = "/resources/a/b/versions";
+    let link = ("link", "</resources/a/b>; rel=\"latest-version\"");
+    let json = ("content-type", "application/json");
+    let whole = [kept.as_slice(), &[link, json, ("content-length", "~")]].concat();
+    check(&client.get(list), 200, &whole);
+    let unchanged = [("if-none-match", "*")];
+    check(&client.send("GET", list, &unchanged, None), 304, &kept);
 }
 
 #[test]
