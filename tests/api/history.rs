@@ -19,6 +19,9 @@ fn items(client: &mut Client, resource: &str, limit: usize) -> Vec<Value> {
         let page = client.get(&path).expect(200).json();
         let more = page["items"].as_array().unwrap();
         assert!(!more.is_empty() && more.len() <= limit, "{path}: {page:#}");
+        let last: Option<&Value> = items.last();
+        let older = last.is_none_or(|last| numbers(more)[0] < last["version"].as_i64().unwrap());
+        assert!(older, "{path} goes back: {page:#}");
         items.extend(more.iter().cloned());
         next = page["next"].as_str().map(str::to_owned);
     }

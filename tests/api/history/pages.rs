@@ -12,6 +12,15 @@ use crate::support::server::Server;
 const PATH: &str = "/resources/a/b";
 const STAR: [(&str, &str); 1] = [("if-match", "*")];
 
+/// Tells the writers to stop, though the test fails: they would be waited for.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Writes a resource so often.
 fn fill(client: &mut Client, path: &str, versions: usize) {
     client.put_new(path, "1");
@@ -63,6 +72,7 @@ fn pages_cover_a_history_exactly_once_while_others_write_it() {
     fill(&mut client, PATH, 30);
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let _stop = Stop(&done);
         for _ in 0..2 {
             let (server, done) = (&server, &done);
             scope.spawn(move || {
@@ -80,7 +90,6 @@ fn pages_cover_a_history_exactly_once_while_others_write_it() {
             assert!(found[0] >= newest, "{} after {newest}", found[0]);
             newest = found[0];
         }
-        done.store(true, Ordering::Relaxed);
         assert!(newest > 30, "nobody wrote meanwhile");
     });
 }
