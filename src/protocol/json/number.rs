@@ -33,7 +33,11 @@ impl<'a> Written<'a> {
         let (negative, unsigned) = text
             .strip_prefix('-')
             .map_or((false, text), |rest| (true, rest));
-        let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+        // One letter at a time, which takes a search of its own for each, and a much faster one.
+        let (mantissa, exponent) = unsigned
+            .split_once('e')
+            .or_else(|| unsigned.split_once('E'))
+            .unwrap_or((unsigned, "0"));
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let exponent = exponent_read(exponent)?;
         Some(Self {

@@ -126,7 +126,8 @@ fn what_is_no_increment_is_422_with_every_place() {
         let expected: Vec<String> = places.iter().map(|place| format!("#{place}")).collect();
         assert_eq!(pointers(&refused), expected);
         // In a transaction this is shape, and refused before any condition is looked at.
-        let stale = json!({"method": "GET", "target": TARGET, "if_match": "\"x\""}).to_string();
+        let elsewhere = "/resources/a/elsewhere";
+        let stale = json!({"method": "GET", "target": elsewhere, "if_match": "\"x\""}).to_string();
         let refused = apply(&mut client, &[stale, add("b", increment)]);
         let refused = refused.expect_problem(422, "invalid-operation");
         let expected: Vec<String> = places
