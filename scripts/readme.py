@@ -1,6 +1,6 @@
-"""Keeps README.md true: runs what it prints and compares, or writes what was answered into it.
+"""Keeps README.md and docs/increments.md true: runs what they print and compares, or writes what was answered into them.
 
-    readme.py console [--update] [--binary PATH]   the ```console blocks, in order, in one shell, on one fresh server
+    readme.py console [--update] [--binary PATH]   the ```console blocks of each, in order, in one shell, on one fresh server
     readme.py demo [--binary PATH]                 the block between the two demo marks
 
 In a ```console block, `$ ` begins a command, `> ` continues it, and what follows is what it prints. Ids, tags and
@@ -17,6 +17,7 @@ import sys
 import server
 
 README = server.ROOT / "README.md"
+PAGES = [README, server.ROOT / "docs/increments.md"]
 ADDRESS = "http://127.0.0.1:8080"  # the one that the README prints
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ .*\n(?:> .*\n)*", re.MULTILINE)
@@ -79,23 +80,26 @@ def masked(text):
     return CHANGING.sub(name, text)
 
 
-def console(binary, update):
-    readme = README.read_text(encoding="utf-8")
-    blocks = BLOCK.findall(readme)
+def console(page, binary, update):
+    name = page.relative_to(server.ROOT)
+    text = page.read_text(encoding="utf-8")
+    blocks = BLOCK.findall(text)
+    if not blocks:
+        sys.exit(f"{name} has no console block")
     with server.Server(binary) as started:
         answered = run(blocks, started.url)
     if update:
         remaining = iter(answered)
-        README.write_text(BLOCK.sub(lambda _: next(remaining), readme), encoding="utf-8")
-        print(f"README.md now holds the answers to {sum(len(commands(block)) for block in blocks)} commands")
+        page.write_text(BLOCK.sub(lambda _: next(remaining), text), encoding="utf-8")
+        print(f"{name} now holds the answers to {sum(len(commands(block)) for block in blocks)} commands")
         return
     printed = masked(sort_headers("".join(blocks))).splitlines()
     answer = masked("".join(answered)).splitlines()
-    difference = list(difflib.unified_diff(printed, answer, "README.md", "the server", n=6, lineterm=""))
+    difference = list(difflib.unified_diff(printed, answer, str(name), "the server", n=6, lineterm=""))
     if difference:
         print("\n".join(difference))
-        sys.exit("README.md does not print what the server answers. Is the server right? Then run `make readme`.")
-    print(f"README.md is true: {sum(len(commands(block)) for block in blocks)} commands, {len(printed)} lines")
+        sys.exit(f"{name} does not print what the server answers. Is the server right? Then run `make readme`.")
+    print(f"{name} is true: {sum(len(commands(block)) for block in blocks)} commands, {len(printed)} lines")
 
 
 def demo(binary):
@@ -109,13 +113,14 @@ def demo(binary):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["console", "demo"])
-    parser.add_argument("--update", action="store_true", help="write the answers into README.md")
+    parser.add_argument("--update", action="store_true", help="write the answers into the pages")
     parser.add_argument("--binary", default=server.default_binary(), help="the server to start (%(default)s)")
     arguments = parser.parse_args()
     if arguments.what == "demo":
         demo(arguments.binary)
     else:
-        console(arguments.binary, arguments.update)
+        for page in PAGES:
+            console(page, arguments.binary, arguments.update)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ pub(crate) enum Work {
     Put,
     /// `PUT` of one and the same resource under `If-Match: *`.
     Hot,
+    /// A transaction that takes 1 from one and the same account, under `*`.
+    Increment,
     /// An operation of two changes under exact tags.
     Two,
     /// Read two, decide, apply under their exact tags; after a `412` read again.

@@ -60,6 +60,7 @@ impl Worker {
         match self.work {
             Work::Put => self.put(connection).await,
             Work::Hot => self.hot(connection).await,
+            Work::Increment => self.increment(connection).await,
             Work::Two => self.two(connection).await,
             Work::Transfer => self.transfer(connection, false).await,
             Work::TransferBodies => self.transfer(connection, true).await,
@@ -98,6 +99,18 @@ impl Worker {
             .send("PUT", &target, "If-Match: *\r\n", content.as_bytes())
             .await?;
         if status != 204 {
+            return Err(unexpected(status, connection));
+        }
+        Ok(Step::once())
+    }
+
+    async fn increment(&mut self, connection: &mut Connection) -> io::Result<Step> {
+        let content = format!(
+            r#"{{"changes":[{{"method":"PATCH","target":"{}","if_match":"*","content_type":"application/vnd.ifmatch.increment+json","body":{{"balance":-1}}}}]}}"#,
+            self.keys.target(0)
+        );
+        let (status, _) = self.apply(connection, &content, "").await?;
+        if status != 201 {
             return Err(unexpected(status, connection));
         }
         Ok(Step::once())

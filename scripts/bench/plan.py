@@ -23,6 +23,7 @@ ALL = ("ifmatch", "pgbench", "etcd")
 WORKS = (
     Work("put", "one change, {keys} keys", ALL),
     Work("hot", "one change, one hot key", ALL),
+    Work("increment", "one debit, one hot account", ("ifmatch", "pgbench")),
     Work("two", "two changes, exact tags", ALL),
     Work("large", "100 changes, exact tags", ("ifmatch", "pgbench")),
     Work("get", "GET, 200", ("ifmatch", "pgbench")),

@@ -17,14 +17,14 @@ use crate::protocol::json;
 use crate::protocol::media::ContentType;
 use crate::protocol::name::{ResourceName, TransactionId};
 use crate::protocol::operation::Operation;
-use crate::protocol::operation::{self, Change, ChangeMethod, JSON, JSON_PATCH, MERGE_PATCH};
+use crate::protocol::operation::{self, Change, ChangeMethod, JSON};
 use crate::protocol::patch::{self, PatchKind};
 use crate::protocol::problem::{Conflict, FieldError, Problem, Slug};
 use crate::protocol::state::Resource;
 
 /// `Accept-Patch` of a resource (RFC 5789 §3.1).
-pub(super) const PATCHES: &str =
-    "application/merge-patch+json, application/json-patch+json, application/json";
+pub(super) const PATCHES: &str = "application/merge-patch+json, application/json-patch+json, \
+     application/vnd.ifmatch.increment+json, application/json";
 const PUT_TAKES: Taken = Taken {
     takes: ContentType::is_json,
     advice: "Send Content-Type: application/json, or another JSON type (application/*+json), in UTF-8.",
@@ -32,7 +32,8 @@ const PUT_TAKES: Taken = Taken {
 };
 const PATCH_TAKES: Taken = Taken {
     takes: |media| operation::patch_kind(media.text()).is_some(),
-    advice: "Send a JSON Merge Patch as application/merge-patch+json, or a JSON Patch as application/json-patch+json.",
+    advice: "Send a JSON Merge Patch as application/merge-patch+json, a JSON Patch as application/json-patch+json, or numbers \
+             to add as application/vnd.ifmatch.increment+json.",
     accept_patch: Some(PATCHES),
 };
 
@@ -111,7 +112,19 @@ pub(super) async fn put_resource(call: Call) -> Result<HttpResponse, Problem> {
 
 /// `PATCH /resources/{collection}/{key}`.
 pub(super) async fn patch_resource(call: Call) -> Result<HttpResponse, Problem> {
-    write(call, ChangeMethod::Patch(PatchKind::Merge), patch_content).await
+    let kind = announced_patch(&call);
+    write(call, ChangeMethod::Patch(kind), patch_content).await
+}
+
+/// The kind of patch that the request says it is, before anything of it is read; one that is not taken is none.
+fn announced_patch(call: &Call) -> PatchKind {
+    let media = match call.lines(header::CONTENT_TYPE).as_slice() {
+        [line] => ContentType::parse(line),
+        _ => None,
+    };
+    media
+        .and_then(|media| operation::patch_kind(media.text()))
+        .unwrap_or(PatchKind::Merge)
 }
 
 /// `DELETE /resources/{collection}/{key}`; content means nothing.
@@ -119,7 +132,6 @@ pub(super) async fn delete_resource(call: Call) -> Result<HttpResponse, Problem>
     write(call, ChangeMethod::Delete, |call| {
         call.no_content()?;
         Ok(Content {
-            method: ChangeMethod::Delete,
             media_type: JSON.into(),
             body: None,
         })
@@ -129,7 +141,6 @@ pub(super) async fn delete_resource(call: Call) -> Result<HttpResponse, Problem>
 
 /// What the content of a write says.
 struct Content {
-    method: ChangeMethod,
     media_type: Arc<str>,
     body: Option<Arc<str>>,
 }
@@ -142,9 +153,7 @@ async fn write(
     let name = call.resource_name()?;
     Query::of(&call, &[])?;
     let conditions = call.conditions();
-    let content = read(&call);
-    let method = content.as_ref().map_or(method, |content| content.method);
-    let content = content.map(|content| operation(&name, &conditions, content));
+    let content = read(&call).map(|content| operation(method, &name, &conditions, content));
     let action = Action::Write {
         method,
         target: name.clone(),
@@ -166,12 +175,13 @@ async fn write(
 
 /// The operation that a direct write is.
 fn operation(
+    method: ChangeMethod,
     name: &ResourceName,
     conditions: &Result<Conditions, ConditionFault>,
     content: Content,
 ) -> Operation {
     Operation::new(vec![Change {
-        method: content.method,
+        method,
         target: name.clone(),
         conditions: conditions.clone().unwrap_or_default(),
         media_type: content.media_type,
@@ -183,7 +193,6 @@ fn put_content(call: &Call) -> Result<Content, Problem> {
     let (media, bytes) = call.content(&PUT_TAKES)?;
     json::parse(&bytes).map_err(operation::malformed)?;
     Ok(Content {
-        method: ChangeMethod::Put,
         media_type: media.text().into(),
         body: Some(text_of(&bytes)?),
     })
@@ -194,26 +203,22 @@ fn patch_content(call: &Call) -> Result<Content, Problem> {
     let kind = operation::patch_kind(media.text())
         .ok_or_else(|| PATCH_TAKES.refusal("This patch is not taken here."))?;
     let patch = json::parse(&bytes).map_err(operation::malformed)?;
-    let media_type = match kind {
-        PatchKind::Merge => MERGE_PATCH,
-        PatchKind::JsonPatch => JSON_PATCH,
-    };
-    if kind == PatchKind::JsonPatch {
-        let faults = patch::check_json_patch(&patch, "#").into_iter();
-        let errors: Vec<FieldError> = faults
-            .map(|fault| FieldError {
-                pointer: fault.pointer,
-                detail: fault.detail,
-            })
-            .collect();
-        if !errors.is_empty() {
-            let detail = "Nothing was changed. The content is not a JSON Patch (RFC 6902); mend every place in errors.";
-            return Err(Problem::new(Slug::InvalidOperation, detail).with_errors(errors));
-        }
+    let faults = patch::check_shape(kind, &patch, "#").into_iter();
+    let errors: Vec<FieldError> = faults
+        .map(|fault| FieldError {
+            pointer: fault.pointer,
+            detail: fault.detail,
+        })
+        .collect();
+    if !errors.is_empty() {
+        let media_type = operation::patch_media_type(kind);
+        let detail = format!(
+            "Nothing was changed. The content is no {media_type}; mend every place in errors."
+        );
+        return Err(Problem::new(Slug::InvalidOperation, detail).with_errors(errors));
     }
     Ok(Content {
-        method: ChangeMethod::Patch(kind),
-        media_type: media_type.into(),
+        media_type: operation::patch_media_type(kind).into(),
         body: Some(text_of(&bytes)?),
     })
 }

@@ -34,8 +34,8 @@ pub fn decide(world: &mut World, command: &Command) -> Verdict {
                 return Err(changes::absent(world, command, target));
             }
             let operation = judge_content_first(content)?;
-            required(&command.conditions, *method)?;
-            refuse_unsafe_to_repeat(operation)?;
+            let conditions = required(&command.conditions, *method)?;
+            refuse_unsafe_to_repeat(conditions, *method)?;
             if operation.is_none() {
                 changes::judge_direct(world, command, *method, target)?;
             }
@@ -95,20 +95,25 @@ fn parsed(conditions: &Result<Conditions, ConditionFault>) -> Result<&Conditions
     })
 }
 
-/// A direct JSON Patch under `If-Match: *` might be applied twice by a client that repeats it.
-fn refuse_unsafe_to_repeat(operation: Option<&Operation>) -> Result<(), Problem> {
-    let mut changes = operation.iter().flat_map(|operation| &operation.changes);
-    let unsafe_to_repeat = changes.any(|change| {
-        change.method == ChangeMethod::Patch(PatchKind::JsonPatch)
-            && matches!(change.conditions.if_match, Some(TagList::Star))
-    });
-    if !unsafe_to_repeat {
+/// A direct JSON Patch or increment under `If-Match: *` might be applied twice by a client that repeats it.
+fn refuse_unsafe_to_repeat(conditions: &Conditions, method: ChangeMethod) -> Result<(), Problem> {
+    let patch = match method {
+        ChangeMethod::Patch(PatchKind::JsonPatch) => "A JSON Patch",
+        ChangeMethod::Patch(PatchKind::Increment) => "An increment",
+        ChangeMethod::Patch(PatchKind::Merge)
+        | ChangeMethod::Get
+        | ChangeMethod::Put
+        | ChangeMethod::Delete => return Ok(()),
+    };
+    if !matches!(conditions.if_match, Some(TagList::Star)) {
         return Ok(());
     }
     Err(Problem::new(
         Slug::PreconditionRequired,
-        "Nothing was changed. A JSON Patch under If-Match: * could be applied twice if it had to be repeated: \
-         send If-Match: <the ETag you read>, or PUT it in a transaction.",
+        format!(
+            "Nothing was changed. {patch} under If-Match: * could be applied twice if it had to be repeated: send \
+             If-Match: <the ETag you read>, or PUT it in a transaction."
+        ),
     ))
 }
 

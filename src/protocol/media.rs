@@ -66,6 +66,11 @@ impl ContentType {
         self.essence() == "application/json-patch+json" && self.is_utf8()
     }
 
+    /// Whether it is an increment, a type of our own (contract §4).
+    pub fn is_increment(&self) -> bool {
+        self.essence() == "application/vnd.ifmatch.increment+json" && self.is_utf8()
+    }
+
     fn is_utf8(&self) -> bool {
         self.mime
             .params()
@@ -243,6 +248,10 @@ mod tests {
                 .is_json_patch()
         );
         assert!(!parse("application/json").unwrap().is_merge_patch());
+        let increment = "Application/vnd.ifmatch.Increment+json";
+        assert!(parse(increment).unwrap().is_increment());
+        let latin = format!("{increment}; charset=latin1");
+        assert!(!parse(&latin).unwrap().is_increment());
     }
 
     #[test]

@@ -70,6 +70,8 @@ pub const JSON: &str = "application/json";
 pub const MERGE_PATCH: &str = "application/merge-patch+json";
 /// RFC 6902.
 pub const JSON_PATCH: &str = "application/json-patch+json";
+/// Numbers to be added (contract §4).
+pub const INCREMENT: &str = "application/vnd.ifmatch.increment+json";
 
 /// The operation of a transaction: its changes, and what makes it the same as another.
 #[derive(Clone, Debug)]
@@ -144,10 +146,21 @@ pub fn patch_kind(media_type: &str) -> Option<PatchKind> {
     let media = ContentType::parse(media_type.as_bytes())?;
     if media.is_json_patch() {
         Some(PatchKind::JsonPatch)
+    } else if media.is_increment() {
+        Some(PatchKind::Increment)
     } else if media.is_merge_patch() || (media.is_json() && media.essence() == JSON) {
         Some(PatchKind::Merge)
     } else {
         None
+    }
+}
+
+/// The media type of a kind of patch, as it is kept and compared: without parameters.
+pub fn patch_media_type(kind: PatchKind) -> &'static str {
+    match kind {
+        PatchKind::Merge => MERGE_PATCH,
+        PatchKind::JsonPatch => JSON_PATCH,
+        PatchKind::Increment => INCREMENT,
     }
 }
 

@@ -177,7 +177,7 @@ impl Slug {
                 "patch-conflict",
                 409,
                 "The patch does not fit the resource",
-                "A JSON Patch test failed, or a path leads nowhere. Nothing was changed.",
+                "A JSON Patch test failed, a path leads nowhere, or the result could not be stored. Nothing was changed.",
                 "Read the resource, make a patch that fits it, and send that under the new tag.",
             ),
             Self::TransactionCancelled => (
@@ -247,7 +247,7 @@ impl Slug {
                 "invalid-operation",
                 422,
                 "The content is JSON, but not what this URI takes",
-                "Members are missing, unknown, or do not go together.",
+                "Members are missing, unknown, or do not go together; or an increment meets what is no number.",
                 "Mend every place in `errors`, then send the request again.",
             ),
             Self::PreconditionRequired => (

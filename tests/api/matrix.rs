@@ -16,6 +16,7 @@ const PRIVATE: &str = "private, no-cache, no-transform";
 const STORED: &str = "{\"n\": 2,  \"keep\": true}";
 const SENT: &str = "{ \"n\" : 9 }";
 const PATCHES: &str = "application/json-patch+json";
+const INCREMENTS: &str = "application/vnd.ifmatch.increment+json";
 
 #[test]
 fn the_table_is_whole() {
@@ -154,6 +155,9 @@ fn content_of(kind: &str) -> Option<(&'static str, String)> {
             let patch = "[{\"op\": \"replace\", \"path\": \"/n\", \"value\": 9}]";
             Some((PATCHES, patch.into()))
         }
+        "increment" => Some((INCREMENTS, "{\"n\": 7}".into())),
+        "badpatch" => Some((PATCHES, "[".into())),
+        "badincrement" => Some((INCREMENTS, "{\"n\": \"7\"}".into())),
         "huge" => Some((
             "application/json",
             format!("\"{}\"", "x".repeat(1024 * 1024)),
@@ -234,7 +238,7 @@ fn offered(faults: &mut Faults, answer: &Response) {
         faults.check(allow.split(", ").any(|m| m == method), method);
     }
     let patches = answer.header("accept-patch").unwrap_or_default();
-    for kind in ["application/merge-patch+json", PATCHES] {
+    for kind in ["application/merge-patch+json", PATCHES, INCREMENTS] {
         faults.check(patches.split(", ").any(|found| found == kind), kind);
     }
 }

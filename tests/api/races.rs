@@ -13,6 +13,7 @@ use crate::support::server::Server;
 mod batches;
 mod cancels;
 mod copies;
+mod increments;
 mod skew;
 mod totals;
 mod writers;

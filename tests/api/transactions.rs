@@ -2,6 +2,7 @@
 
 mod assertions;
 mod ending;
+mod increments;
 mod listing;
 mod naming;
 mod operations;

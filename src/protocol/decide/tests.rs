@@ -1,5 +1,7 @@
 //! The decisions, one by one, on states made by hand: which refusal comes first, and what a success writes.
 
+mod patches;
+
 use std::sync::Arc;
 
 use super::*;
@@ -215,38 +217,6 @@ fn a_refused_command_leaves_nothing_behind() {
         State::Open
     );
     assert!(world.resource(&name("/resources/a/new")).is_none());
-}
-
-#[test]
-fn patches_are_judged_after_all_conditions_and_named_by_their_place() {
-    let mut world = world();
-    tag_after(decide(
-        &mut world,
-        &write(
-            1,
-            ChangeMethod::Put,
-            "/resources/a/k",
-            &[],
-            &["*"],
-            Some(r#"{"n":1}"#),
-        ),
-    ));
-    let transaction = open(&mut world, 2);
-    let patch = |if_match: &str| {
-        format!(
-            r#"{{"changes":[{{"method":"PATCH","target":"/resources/a/k","if_match":{if_match},
-            "content_type":"application/json-patch+json","body":[{{"op":"test","path":"/n","value":1.0}},{{"op":"remove","path":"/x"}}]}}]}}"#
-        )
-    };
-    let tag = transaction.tag.to_string();
-    let stale = refused(decide(
-        &mut world,
-        &put(2, &[&tag], &[], &patch("\"\\\"old\\\"\"")),
-    ));
-    assert_eq!(stale.slug, Slug::StaleResource);
-    let conflict = refused(decide(&mut world, &put(2, &[&tag], &[], &patch("\"*\""))));
-    assert_eq!(conflict.slug, Slug::PatchConflict);
-    assert_eq!(conflict.errors[0].pointer, "#/changes/0/body/1");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod canonical;
 mod number;
 mod parse;
 mod pointer;
+mod sum;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ pub use canonical::{canonical_digest, equal, write_canonical, write_compact};
 pub(in crate::protocol) use canonical::{escaped_bytes, write_string};
 pub use parse::{parse, parse_operation};
 pub use pointer::push_pointer_segment;
+pub(in crate::protocol) use sum::sum;
 
 pub use super::limits::JSON_DEPTH_MAX;
 
@@ -60,6 +62,21 @@ pub enum Kind<'a> {
     Array(Vec<Json<'a>>),
     /// An object's members in source order; names are unescaped and unique.
     Object(Vec<(Cow<'a, str>, Json<'a>)>),
+}
+
+impl Kind<'_> {
+    /// The kind with its article, for people: `a string`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Kind::Null => "null",
+            Kind::Bool(_) => "a boolean",
+            Kind::Number => "a number",
+            Kind::String(_) => "a string",
+            Kind::Array(_) => "an array",
+            Kind::Object(_) => "an object",
+        }
+    }
 }
 
 impl<'a> Json<'a> {

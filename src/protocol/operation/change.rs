@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::faults::{Faults, pointer};
-use super::{Change, ChangeMethod, JSON, JSON_PATCH, MERGE_PATCH, patch_kind};
+use super::{
+    Change, ChangeMethod, INCREMENT, JSON, JSON_PATCH, MERGE_PATCH, patch_kind, patch_media_type,
+};
 use crate::protocol::condition::{Conditions, TagList};
 use crate::protocol::json::Json;
 use crate::protocol::limits;
 use crate::protocol::media::ContentType;
 use crate::protocol::name::ResourceName;
-use crate::protocol::patch::{self, PatchKind};
+use crate::protocol::patch;
 use crate::protocol::problem::FieldError;
 
 /// Reads the changes of an operation; those without a fault.
@@ -204,15 +206,12 @@ fn change_content(
     let Some(kind) = patch_kind(text.unwrap_or(MERGE_PATCH)) else {
         faults.add(
             at("content_type"),
-            format!("PATCH takes {MERGE_PATCH} or {JSON_PATCH}."),
+            format!("PATCH takes {MERGE_PATCH}, {JSON_PATCH} or {INCREMENT}."),
         );
         return None;
     };
-    if kind == PatchKind::JsonPatch {
-        for fault in patch::check_json_patch(body, &at("body")) {
-            faults.add(fault.pointer, fault.detail);
-        }
-        return Some((ChangeMethod::Patch(kind), JSON_PATCH.into()));
+    for fault in patch::check_shape(kind, body, &at("body")) {
+        faults.add(fault.pointer, fault.detail);
     }
-    Some((ChangeMethod::Patch(kind), MERGE_PATCH.into()))
+    Some((ChangeMethod::Patch(kind), patch_media_type(kind).into()))
 }

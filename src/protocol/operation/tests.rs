@@ -39,6 +39,33 @@ fn the_same_operation_is_the_same_however_it_is_written() {
 }
 
 #[test]
+fn the_same_increment_is_the_same_however_it_is_written() {
+    let with = |content_type: &str, body: &str| {
+        let content = format!(
+            r#"{{"changes":[{{"method":"PATCH","target":"/resources/a/k","if_match":"*","content_type":"{content_type}","body":{body}}}]}}"#
+        );
+        operation(&content).digest
+    };
+    let first = with(INCREMENT, r#"{"n":1.50,"o":{"m":-0,"l":100}}"#);
+    for (content_type, body) in [
+        (INCREMENT, r#"{"o":{"l":1e2,"m":0.0},"n":15E-1}"#),
+        (
+            "Application/vnd.ifmatch.increment+JSON; charset=UTF-8",
+            r#"{"\u006e":1.5,"o":{"m":0,"l":100}}"#,
+        ),
+    ] {
+        assert_eq!(with(content_type, body), first, "{body}");
+    }
+    for (content_type, body) in [
+        (MERGE_PATCH, r#"{"n":1.50,"o":{"m":-0,"l":100}}"#),
+        (INCREMENT, r#"{"n":1.51,"o":{"m":-0,"l":100}}"#),
+        (INCREMENT, r#"{"n":1.50,"o":{"m":-0,"l":100},"z":0}"#),
+    ] {
+        assert_ne!(with(content_type, body), first, "{body}");
+    }
+}
+
+#[test]
 fn a_bare_tag_and_a_quoted_one_are_the_same() {
     let with = |tag: &str| {
         json!({"changes": [{"method": "DELETE", "target": "/resources/a/k", "if_match": tag}]})
@@ -97,6 +124,7 @@ fn near_operations() -> impl Strategy<Value = Value> {
         "reference",
         "metadata",
         "application/json-patch+json",
+        INCREMENT,
         "op",
         "path",
         "~2",

@@ -1,4 +1,4 @@
-//! Patches of JSON documents: merge patches (RFC 7396) and JSON Patch (RFC 6902), from text to text.
+//! Patches of JSON documents: merge patches (RFC 7396), JSON Patch (RFC 6902) and increments, from text to text.
 //!
 //! What a patch does not touch keeps its spelling and its place: values are moved about as slices of their source in
 //! `tree`, never converted, and removing a member leaves the order of the others alone (the `json-patch` crate swaps the
@@ -7,6 +7,7 @@
 //!
 //! This module must not know where documents are stored, what a condition is, or which status a failure becomes.
 
+mod increment;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -16,26 +17,55 @@ use crate::protocol::json::{self, JSON_DEPTH_MAX, Json};
 use std::borrow::Cow;
 
 use shape::{Operation, Pointer};
-pub use shape::{ShapeFault, check_json_patch};
+pub use shape::{ShapeFault, check_shape};
 use tree::{Node, Size};
 
-/// The two patch formats.
+/// The patch formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PatchKind {
     /// `application/merge-patch+json`, RFC 7396.
     Merge,
     /// `application/json-patch+json`, RFC 6902.
     JsonPatch,
+    /// `application/vnd.ifmatch.increment+json`: numbers to be added.
+    Increment,
 }
 
-/// Why a patch could not be applied to this document; nothing of it was. (A `409 patch-conflict`.)
+/// What kind of failure it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The patch was made for another document, or its result could not be stored. (A `409 patch-conflict`.)
+    Unfit,
+    /// An increment meets what is no number, or no object. (A `422 invalid-operation`.)
+    NoNumber,
+}
+
+/// Why a patch could not be applied to this document; nothing of it was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{detail}")]
+#[error("{place}: {detail}")]
 pub struct PatchFailure {
-    /// Which operation of a JSON Patch failed, from 0; `None` where it is the patch or its result as a whole.
-    pub index: Option<usize>,
+    /// What kind of failure.
+    pub kind: FailureKind,
+    /// Where in the patch, to be appended to the patch's own pointer in URI fragment form: `/3` for an operation of a JSON
+    /// Patch, `/a/b` for a member of an increment, empty for the patch or its result as a whole.
+    pub place: String,
     /// What failed, as a sentence for the client.
     pub detail: String,
+}
+
+impl PatchFailure {
+    fn unfit(place: String, detail: String) -> Self {
+        Self {
+            kind: FailureKind::Unfit,
+            place,
+            detail,
+        }
+    }
+
+    /// It is the patch or its result as a whole.
+    fn whole(detail: String) -> Self {
+        Self::unfit(String::new(), detail)
+    }
 }
 
 /// Work that the patches of one operation may cause beyond reading them, in bytes copied or compared: some sixty copies
@@ -65,53 +95,38 @@ impl Work {
     }
 }
 
-/// [`apply_within`] with a bound of its own.
-///
-/// # Errors
-/// As [`apply_within`].
-pub fn apply(
-    kind: PatchKind,
-    target: &str,
-    patch: &str,
-    max_bytes: usize,
-) -> Result<String, PatchFailure> {
-    apply_within(kind, target, patch, max_bytes, &mut Work::default())
-}
-
 /// Applies `patch` to `target` (both JSON texts) and returns the result as compact JSON text. Numbers and strings keep
 /// their spelling and members their order; new members come last, replaced ones stay in their place.
 ///
-/// `test` compares as [`json::equal`]. On the way a JSON Patch may build up to twice `max_bytes` (or twice the target's
+/// `test` compares as [`json::equal`]; numbers that are added to are written anew, as [`json`] spells sums. On the way a JSON Patch may build up to twice `max_bytes` (or twice the target's
 /// size, if that is more) and no more levels than a result may have.
 ///
 /// # Errors
-/// An operation that RFC 6902 makes an error (a missing location, a failed `test`), a patch or target that is no JSON or
-/// no JSON Patch, a result over `max_bytes` or [`JSON_DEPTH_MAX`] levels, a patch that takes excessive work, and the removal
-/// of the whole document.
+/// An operation that RFC 6902 makes an error (a missing location, a failed `test`), every member that an increment cannot
+/// be added to, a patch or target that is no JSON or no patch of its kind, a result over `max_bytes` or [`JSON_DEPTH_MAX`]
+/// levels, a patch that takes excessive work, and the removal of the whole document. One failure at least; more than one
+/// only of an increment.
 pub fn apply_within(
     kind: PatchKind,
     target: &str,
     patch: &str,
     max_bytes: usize,
     work: &mut Work,
-) -> Result<String, PatchFailure> {
-    let whole = |detail: String| PatchFailure {
-        index: None,
-        detail,
-    };
+) -> Result<String, Vec<PatchFailure>> {
+    let whole = |detail: String| vec![PatchFailure::whole(detail)];
     work.spend(target.len() / READS_PER_WORK).map_err(whole)?;
     let target = json::parse(target.as_bytes())
         .map_err(|fault| whole(format!("The target is not JSON: {fault}")))?;
     let patch = json::parse(patch.as_bytes())
         .map_err(|fault| whole(format!("The patch is not JSON: {fault}")))?;
-    let result = match kind {
-        PatchKind::Merge => {
-            let mut result = Node::Source(&target);
-            merge(&mut result, &patch);
-            result
+    let mut result = Node::Source(&target);
+    match kind {
+        PatchKind::Merge => merge(&mut result, &patch),
+        PatchKind::JsonPatch => {
+            result = operations_apply(&target, &patch, max_bytes, work).map_err(|one| vec![one])?;
         }
-        PatchKind::JsonPatch => operations_apply(&target, &patch, max_bytes, work)?,
-    };
+        PatchKind::Increment => increment::add(&mut result, &patch, max_bytes, work)?,
+    }
     let size = result.size();
     if size.bytes > max_bytes {
         return Err(whole(format!(
@@ -161,10 +176,7 @@ fn operations_apply<'t>(
         let detail = faults.first().map_or_else(String::new, |fault| {
             format!("{}: {}", fault.pointer, fault.detail)
         });
-        PatchFailure {
-            index: None,
-            detail: format!("This is no JSON Patch. {detail}"),
-        }
+        PatchFailure::whole(format!("This is no JSON Patch. {detail}"))
     })?;
     let root = Node::Source(target);
     let bytes = root.size().bytes;
@@ -175,10 +187,9 @@ fn operations_apply<'t>(
         work,
     };
     for (index, operation) in operations.iter().enumerate() {
-        document.run(operation).map_err(|detail| PatchFailure {
-            index: Some(index),
-            detail,
-        })?;
+        document
+            .run(operation)
+            .map_err(|detail| PatchFailure::unfit(format!("/{index}"), detail))?;
     }
     Ok(document.root)
 }

@@ -1,5 +1,6 @@
-//! The shape of a JSON Patch document (RFC 6902 §3 and §4) and of the JSON Pointers in it (RFC 6901).
+//! The shape of patch documents, above all of a JSON Patch (RFC 6902 §3 and §4) and the JSON Pointers in it (RFC 6901).
 
+use super::{PatchKind, increment};
 use crate::protocol::json::{Json, push_pointer_segment};
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +15,7 @@ pub struct ShapeFault {
 }
 
 /// Faults after which no further operation is looked at: nobody reads more, and a patch has room for half a million.
-const FAULTS_MAX: usize = 100;
+pub(super) const FAULTS_MAX: usize = 100;
 
 /// A JSON Pointer with its reference tokens unescaped.
 pub(super) struct Pointer<'t> {
@@ -58,13 +59,17 @@ pub(super) enum Operation<'t> {
     },
 }
 
-/// What is wrong with a JSON Patch document itself, in document order, about the first hundred faults; empty if it is
-/// well-formed. `base_pointer` is the
-/// document's own place in URI fragment form (`#`, `#/changes/0/body`). Members that RFC 6902 does not define are ignored,
-/// as it demands.
+/// What is wrong with a patch document itself, whatever it is applied to: about the first hundred faults, in document
+/// order; empty if it is well-formed. `base_pointer` is the document's own place in URI fragment form (`#`,
+/// `#/changes/0/body`). Any JSON is a merge patch; members of a JSON Patch that RFC 6902 does not define are ignored, as it
+/// demands.
 #[must_use]
-pub fn check_json_patch(patch: &Json<'_>, base_pointer: &str) -> Vec<ShapeFault> {
-    operations(patch, base_pointer).err().unwrap_or_default()
+pub fn check_shape(kind: PatchKind, patch: &Json<'_>, base_pointer: &str) -> Vec<ShapeFault> {
+    match kind {
+        PatchKind::Merge => Vec::new(),
+        PatchKind::JsonPatch => operations(patch, base_pointer).err().unwrap_or_default(),
+        PatchKind::Increment => increment::check(patch, base_pointer),
+    }
 }
 
 /// The operations of a patch document, or everything wrong with it.

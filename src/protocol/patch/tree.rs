@@ -9,6 +9,8 @@ use std::collections::HashMap;
 pub(super) enum Node<'t> {
     /// A whole value of the target or the patch, untouched.
     Source(&'t Json<'t>),
+    /// A number that was made here: its text.
+    Number(String),
     /// An array that an operation has reached into.
     Array(Vec<Node<'t>>),
     /// An object that an operation has reached into.
@@ -126,13 +128,32 @@ impl<'t> Node<'t> {
         }
     }
 
+    /// The number's text; `None` for another kind.
+    pub(super) fn number(&self) -> Option<&str> {
+        match self {
+            Node::Number(text) => Some(text),
+            Node::Source(source) if matches!(source.kind, Kind::Number) => Some(source.text),
+            _ => None,
+        }
+    }
+
+    /// What kind of value it is, for people.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Node::Number(_) => "a number",
+            Node::Array(_) => "an array",
+            Node::Object(_) => "an object",
+            Node::Source(source) => source.kind.name(),
+        }
+    }
+
     /// The value one reference token further in (RFC 6901 §4).
     pub(super) fn child(&mut self, token: &str) -> Option<&mut Node<'t>> {
         self.open();
         match self {
             Node::Object(object) => object.get_mut(token),
             Node::Array(elements) => elements.get_mut(super::shape::array_index(token)?),
-            Node::Source(_) => None,
+            Node::Source(_) | Node::Number(_) => None,
         }
     }
 
@@ -143,6 +164,11 @@ impl<'t> Node<'t> {
             Node::Source(source) => {
                 *cost = cost.saturating_add(source.text.len());
                 json::equal(source, other)
+            }
+            Node::Number(text) => {
+                *cost = cost.saturating_add(text.len());
+                let kind = Kind::Number;
+                json::equal(&Json { kind, text }, other)
             }
             Node::Array(elements) => other.as_array().is_some_and(|others| {
                 elements.len() == others.len()
@@ -161,6 +187,10 @@ impl<'t> Node<'t> {
     pub(super) fn size(&self) -> Size {
         match self {
             Node::Source(source) => source_size(source),
+            Node::Number(text) => Size {
+                bytes: text.len(),
+                levels: 0,
+            },
             Node::Array(elements) => container(elements.iter().map(|element| (0, element.size()))),
             Node::Object(object) => container(
                 object
@@ -174,6 +204,7 @@ impl<'t> Node<'t> {
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         match self {
             Node::Source(source) => json::write_compact(source, out),
+            Node::Number(text) => out.extend_from_slice(text.as_bytes()),
             Node::Array(elements) => {
                 out.push(b'[');
                 for (index, element) in elements.iter().enumerate() {

@@ -103,9 +103,10 @@ fn pointer(response: &Response) -> String {
 fn a_document_that_is_not_json_is_400_and_nothing_is_stored() {
     let server = Server::start();
     let mut client = server.client();
-    client.put_new("/resources/a/there", "{}");
+    let tag = client.put_new("/resources/a/there", "{}");
     let before = stored(&server);
     let json_patch = b"application/json-patch+json".as_slice();
+    let increment = b"application/vnd.ifmatch.increment+json".as_slice();
     for (document, expected) in faults() {
         for (method, target, headers) in [
             (
@@ -126,7 +127,12 @@ fn a_document_that_is_not_json_is_400_and_nothing_is_stored() {
             (
                 "PATCH",
                 "/resources/a/there",
-                vec![("if-match", b"*".as_slice()), ("content-type", json_patch)],
+                vec![("if-match", tag.as_bytes()), ("content-type", json_patch)],
+            ),
+            (
+                "PATCH",
+                "/resources/a/there",
+                vec![("if-match", tag.as_bytes()), ("content-type", increment)],
             ),
             ("POST", "/transactions", vec![]),
         ] {

@@ -76,6 +76,7 @@ const VALUES: &[&[u8]] = &[
     b"*, \"a\"",
     b"application/json",
     b"application/json-patch+json",
+    b"application/vnd.ifmatch.increment+json",
     b"application/merge-patch+json",
     b"text/html",
     b"gzip",

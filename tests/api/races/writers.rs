@@ -45,6 +45,18 @@ fn by_json_patch() {
 }
 
 #[test]
+fn by_increment() {
+    contend(|client, tag, who| {
+        // What leads from the state that the tag names to the writer's own.
+        let seen = client.get(TARGET).expect(200).json();
+        let step = i64::try_from(who).unwrap() - seen["who"].as_i64().unwrap_or(0);
+        let increment = json!({"who": step}).to_string();
+        Request::new("PATCH", TARGET, ("if-match", tag), &increment)
+            .typed("application/vnd.ifmatch.increment+json")
+    });
+}
+
+#[test]
 fn by_put_of_a_transaction() {
     contend(|client, tag, who| in_transaction(client, &[put(tag, who)]));
 }

@@ -26,10 +26,14 @@ fn expensive(collection: &str) -> String {
     format!("{{\"changes\":[{}]}}", changes.join(","))
 }
 
-/// Arrays of 500,000 zeros in two collections: one is put, the others are copies of its row.
+/// Arrays of 500,000 zeros in two collections.
 fn arrays(server: &Server) {
-    let zeros = format!("[{}0]", "0,".repeat(499_999));
-    server.client().put_new("/resources/source/k", &zeros);
+    copies(server, &format!("[{}0]", "0,".repeat(499_999)));
+}
+
+/// A document many times in two collections: one is put, the others are copies of its row.
+fn copies(server: &Server, document: &str) {
+    server.client().put_new("/resources/source/k", document);
     let mut store = cluster::connect(&server.database_url);
     for table in ["resources", "versions"] {
         let number = if table == "versions" {
@@ -96,6 +100,40 @@ fn two_operations_of_many_expensive_patches_are_refused_and_small_writes_go_on()
         round.to_string()
     );
     assert_eq!(client.get("/resources/one/k0").expect(200).etag(), before);
+}
+
+/// An operation that adds to the seven numbers of each of so many documents.
+fn sums(changes: usize, added: &str) -> String {
+    let members: Vec<String> = (0..7).map(|n| format!("\"{n}\":{added}")).collect();
+    let changes: Vec<String> = (0..changes)
+        .map(|number| {
+            format!(
+                "{{\"method\":\"PATCH\",\"target\":\"/resources/one/k{number}\",\"if_match\":\"*\",\"content_type\":\
+                 \"application/vnd.ifmatch.increment+json\",\"body\":{{{}}}}}",
+                members.join(",")
+            )
+        })
+        .collect();
+    format!("{{\"changes\":[{}]}}", changes.join(","))
+}
+
+#[test]
+fn an_operation_of_many_expensive_sums_is_refused_though_each_is_small() {
+    let server = Server::start();
+    let wide = format!("1{}1", "0".repeat(131_070));
+    let members: Vec<String> = (0..7).map(|n| format!("\"{n}\":{wide}")).collect();
+    copies(&server, &format!("{{{}}}", members.join(",")));
+    let mut client = server.client();
+    let create = [("if-none-match", "*")];
+    let path = named();
+    let refused = client.send("PUT", &path, &create, Some(&sums(CHANGES, "-1e131071")));
+    check_refused(refused);
+    client.get(&path).expect_problem(404, "not-found");
+    // A part of it is not too much.
+    let some = client.send("PUT", &path, &create, Some(&sums(20, "-1e131071")));
+    some.expect(201);
+    let seen = client.get("/resources/one/k19").expect(200).text();
+    assert_eq!(seen, r#"{"0":1,"1":1,"2":1,"3":1,"4":1,"5":1,"6":1}"#);
 }
 
 #[track_caller]

@@ -55,7 +55,8 @@ fn options_name_the_methods_and_the_patches() {
         if !allow.contains("PATCH") {
             assert_eq!(patches, None, "{path}");
         } else if path.starts_with("/resources") {
-            let all = "application/merge-patch+json, application/json-patch+json, application/json";
+            let all = "application/merge-patch+json, application/json-patch+json, \
+                       application/vnd.ifmatch.increment+json, application/json";
             assert_eq!(patches.as_deref(), Some(all));
         } else {
             let all = "application/merge-patch+json, application/json";
