@@ -250,8 +250,19 @@ pub(super) fn transaction_page(
         .after
         .as_deref()
         .and_then(TransactionId::parse_segment);
-    let filter = (query.state, query.reference.as_deref());
-    let found = read::transaction_page(connection, tenant, filter, after, query.limit + 1)?;
+    if let Some(reference) = &query.reference {
+        // At most one has it; whatever else is asked for, that one is or is not.
+        let found = read::referenced_fetch(connection, tenant, reference)?;
+        let fits = |found: &Transaction| {
+            query.state.is_none_or(|state| found.state == state)
+                && after.is_none_or(|after| found.id < after)
+        };
+        return Ok(Page {
+            items: found.filter(fits).into_iter().collect(),
+            next: None,
+        });
+    }
+    let found = read::transaction_page(connection, tenant, query.state, after, query.limit + 1)?;
     Ok(page(found, query.limit, false, |transaction| {
         transaction.id.to_string()
     }))

@@ -100,19 +100,30 @@ statement! {
 }
 
 statement! {
-    /// A page of transactions, newest first, without those that are gone.
+    /// A page of transactions, newest first, without those that are gone. The cursor is a condition of the index
+    /// whatever its value: "none, or older than it" would be looked at row by row.
     ReadTransactionPage {
         bucket: i16 => SmallInt,
         tenant: &'a str => Text,
         state: Option<&'a str> => Nullable<Text>,
-        reference: Option<&'a str> => Nullable<Text>,
-        after: Option<Uuid> => Nullable<SqlUuid>,
+        before: Uuid => SqlUuid,
         limit: i64 => BigInt,
     } -> TransactionColumns = concat!(
         "SELECT ", transaction_columns!(), " FROM transactions x WHERE x.bucket = {} AND x.tenant = {} ",
         "AND x.state IN ('open', 'committed') AND NOT (x.state = 'open' AND x.expires_at <= clock_timestamp()) ",
-        "AND ({}::text IS NULL OR x.state = $3) AND ({}::text IS NULL OR x.reference = $4) AND ({}::uuid IS NULL OR x.id < $5) ",
+        "AND ({}::text IS NULL OR x.state = $3) AND x.id < {} ",
         "ORDER BY x.id DESC LIMIT {}")
+}
+
+statement! {
+    /// The transaction that has this reference, if it is not gone.
+    ReadReferenced {
+        bucket: i16 => SmallInt,
+        tenant: &'a str => Text,
+        reference: &'a str => Text,
+    } -> TransactionColumns = concat!(
+        "SELECT ", transaction_columns!(), " FROM transactions x WHERE x.bucket = {} AND x.tenant = {} AND x.reference = {} ",
+        "AND x.state IN ('open', 'committed') AND NOT (x.state = 'open' AND x.expires_at <= clock_timestamp())")
 }
 
 /// The clock, the purge horizon and the transactions with these ids, without locks.
@@ -276,14 +287,14 @@ pub fn collection_page(
         .collect()
 }
 
-/// Up to `limit` transactions older than `after`, newest first, that are in `state` and have `reference`.
+/// Up to `limit` transactions older than `after`, newest first, that are in `state`.
 ///
 /// # Errors
 /// [`StoreError`].
 pub fn transaction_page(
     connection: &mut PgConnection,
     tenant: &Tenant,
-    (state, reference): (Option<State>, Option<&str>),
+    state: Option<State>,
     after: Option<TransactionId>,
     limit: usize,
 ) -> Result<Vec<Transaction>, StoreError> {
@@ -291,13 +302,32 @@ pub fn transaction_page(
         bucket: tenant.bucket(),
         tenant: tenant.as_str(),
         state: state.map(State::as_str),
-        reference,
-        after: after.map(|id| id.uuid()),
+        // No id of a transaction is the greatest UUID: it is of no version (RFC 9562 §5.10).
+        before: after.map_or(Uuid::max(), |id| id.uuid()),
         limit: i64::try_from(limit).unwrap_or(i64::MAX),
         lifetime: PhantomData,
     };
     let found: Vec<TransactionRow> = statement.load(connection)?;
     found.into_iter().map(rows::transaction).collect()
+}
+
+/// The transaction that has this reference, while it is open or committed.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn referenced_fetch(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+    reference: &str,
+) -> Result<Option<Transaction>, StoreError> {
+    let statement = ReadReferenced {
+        bucket: tenant.bucket(),
+        tenant: tenant.as_str(),
+        reference,
+        lifetime: PhantomData,
+    };
+    let found: Option<TransactionRow> = statement.get_result(connection).optional()?;
+    found.map(rows::transaction).transpose()
 }
 
 /// The tenant's purge horizon.

@@ -11,3 +11,12 @@
 pub mod client;
 pub mod cluster;
 pub mod server;
+
+/// Tells threads to stop when it is dropped, though the test fails: a scope waits for its threads.
+pub struct Stop<'a>(pub &'a std::sync::atomic::AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}

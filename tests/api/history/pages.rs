@@ -6,20 +6,12 @@ use ifmatch::protocol::cursor::Cursor;
 
 use super::{items, numbers};
 use crate::matrix::rows::linked;
+use crate::support::Stop;
 use crate::support::client::Client;
 use crate::support::server::Server;
 
 const PATH: &str = "/resources/a/b";
 const STAR: [(&str, &str); 1] = [("if-match", "*")];
-
-/// Tells the writers to stop, though the test fails: they would be waited for.
-struct Stop<'a>(&'a AtomicBool);
-
-impl Drop for Stop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
 
 /// Writes a resource so often.
 fn fill(client: &mut Client, path: &str, versions: usize) {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value, json};
 
 use super::names;
+use crate::support::Stop;
 use crate::support::client::Client;
 use crate::support::server::Server;
 
@@ -116,6 +117,7 @@ fn pages_cover_all_exactly_once_while_others_write() {
     fill(&mut client, "a", &keys);
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let _stop = Stop(&done);
         for writer in 0..2 {
             let (server, done) = (&server, &done);
             scope.spawn(move || {
@@ -144,7 +146,6 @@ fn pages_cover_all_exactly_once_while_others_write() {
             let kept: Vec<&String> = seen.iter().filter(|key| key.len() == 3).collect();
             assert_eq!(kept, keys.iter().collect::<Vec<_>>(), "none is missing");
         }
-        done.store(true, Ordering::Relaxed);
     });
 }
 

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
+use crate::support::Stop;
 use crate::support::client::Client;
 use crate::support::server::Server;
 
@@ -37,6 +38,7 @@ fn a_list_shows_all_of_a_transaction_or_nothing_of_it() {
     }
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let _stop = Stop(&done);
         let (moving, stop) = (&server, &done);
         scope.spawn(move || transfer(&mut moving.client(), stop));
         let mut different = std::collections::HashSet::new();
@@ -55,7 +57,6 @@ fn a_list_shows_all_of_a_transaction_or_nothing_of_it() {
                 different.insert(left);
             }
         }
-        done.store(true, Ordering::Relaxed);
         assert!(different.len() > 1, "nothing was written meanwhile");
     });
 }
