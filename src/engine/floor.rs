@@ -87,3 +87,46 @@ impl Drop for Turn<'_> {
         self.end();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nothing is connected to until something is written.
+    fn floor() -> Floor {
+        Floor::new(Pool::new("postgres://nowhere", 1, WAIT_MAX, true))
+    }
+
+    #[test]
+    fn one_batch_has_the_floor_and_others_do_not_wait_for_ever() {
+        let floor = floor();
+        let first = floor.turn();
+        assert!(first.back.is_some());
+        assert!(floor.turn().back.is_none(), "it works beside the first");
+        drop(first);
+        assert!(floor.turn().back.is_some());
+    }
+
+    #[test]
+    fn a_floor_that_was_left_is_left_once() {
+        let floor = floor();
+        let mut first = floor.turn();
+        first.end();
+        let second = floor.turn();
+        assert!(second.back.is_some());
+        first.end();
+        drop(first);
+        assert!(floor.turn().back.is_none(), "the second still has it");
+        drop(second);
+        assert_eq!(floor.free.len(), 1);
+    }
+
+    #[test]
+    fn a_statement_that_commits_by_itself_leaves_it_at_once() {
+        let floor = floor();
+        let mut lone = floor.turn();
+        let written = lone.write_alone(|_| Ok(()));
+        assert!(written.is_err(), "there is no database");
+        assert!(floor.turn().back.is_some());
+    }
+}

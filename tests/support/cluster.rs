@@ -99,3 +99,29 @@ fn create(name: &str, template: &str) {
 pub fn connect(database_url: &str) -> PgConnection {
     PgConnection::establish(database_url).unwrap()
 }
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    number: i64,
+}
+
+/// The number that a statement answers with, in a column of that name.
+pub fn number(store: &mut PgConnection, sql: &str) -> i64 {
+    diesel::sql_query(sql)
+        .get_result::<Number>(store)
+        .unwrap()
+        .number
+}
+
+/// How many sessions of this database wait for a lock.
+pub fn blocked(store: &mut PgConnection) -> i64 {
+    let sql = "SELECT count(*) AS number FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    number(store, sql)
+}
+
+/// How many other sessions this database has. What Postgres counts is told by a session when it ends at the latest.
+pub fn others(store: &mut PgConnection) -> i64 {
+    let sql = "SELECT count(*) AS number FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    number(store, sql)
+}

@@ -9,11 +9,10 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) use crate::support::{PATIENCE, eventually};
 
 /// What to do to the next message that it is meant for; then everything passes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -373,14 +372,4 @@ fn read_message(mut from: &UnixStream) -> std::io::Result<Option<Vec<u8>>> {
     message.resize(length + 1, 0);
     from.read_exact(&mut message[5..])?;
     Ok(Some(message))
-}
-
-/// Waits until something is so.
-#[track_caller]
-pub(super) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }

@@ -2,12 +2,13 @@
 
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::Text;
 use uuid::Uuid;
 
 use super::proxy::{Proxy, eventually};
 use crate::support::client::{Client, Response};
 use crate::support::cluster;
+pub(super) use crate::support::cluster::{blocked, number};
 use crate::support::server::Server;
 
 /// A server with one committer, whose way to Postgres is the proxy's.
@@ -18,20 +19,6 @@ pub(super) struct Scene {
     /// Straight to Postgres.
     pub(super) store: PgConnection,
     database_url: String,
-}
-
-#[derive(QueryableByName)]
-struct Number {
-    #[diesel(sql_type = BigInt)]
-    number: i64,
-}
-
-/// The number that a statement answers with, in a column of that name.
-pub(super) fn number(store: &mut PgConnection, sql: &str) -> i64 {
-    diesel::sql_query(sql)
-        .get_result::<Number>(store)
-        .unwrap()
-        .number
 }
 
 impl Scene {
@@ -110,12 +97,6 @@ impl Scene {
             blocked(&mut self.store) > 0
         });
     }
-}
-
-/// How many sessions of this database wait for a lock.
-pub(super) fn blocked(store: &mut PgConnection) -> i64 {
-    let sql = "SELECT count(*) AS number FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    number(store, sql)
 }
 
 /// A transaction that `POST /transactions` made.

@@ -2,23 +2,15 @@
 
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
-use diesel::prelude::*;
-use diesel::sql_types::BigInt;
 use uuid::Uuid;
 
 use crate::support::client::Response;
-use crate::support::cluster;
 use crate::support::server::Server;
-
-#[derive(QueryableByName)]
-struct Number {
-    #[diesel(sql_type = BigInt)]
-    number: i64,
-}
+use crate::support::{cluster, eventually};
 
 #[test]
 fn one_operation_more_than_the_queue_holds_is_refused_at_once() {
@@ -204,14 +196,11 @@ impl Blocker {
     }
 
     fn number(&mut self, sql: &str) -> i64 {
-        diesel::sql_query(sql)
-            .get_result::<Number>(&mut self.watcher)
-            .unwrap()
-            .number
+        cluster::number(&mut self.watcher, sql)
     }
 
     fn blocked(&mut self) -> i64 {
-        self.number("SELECT count(*) AS number FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+        cluster::blocked(&mut self.watcher)
     }
 
     /// Gives the lock back.
@@ -251,13 +240,4 @@ fn check_unavailable(response: &Response) {
         response.header("cache-control").as_deref(),
         Some("no-store")
     );
-}
-
-#[track_caller]
-fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !condition() {
-        assert!(Instant::now() < deadline, "not within 30 s: {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
 }

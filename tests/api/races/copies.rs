@@ -1,35 +1,19 @@
 //! Copies of one request, many at a time: one is applied, and they do not get into each other's way.
 
-use diesel::prelude::*;
-use diesel::sql_types::BigInt;
 use serde_json::json;
 
 use super::{ROUNDS, at_once, clients, create, operation, pair, unused_path};
-use crate::support::cluster;
 use crate::support::server::Server;
+use crate::support::{cluster, eventually};
 
 const COPIES: usize = 6;
 
-#[derive(QueryableByName)]
-struct Counted {
-    #[diesel(sql_type = BigInt)]
-    count: i64,
-}
-
-fn count(store: &mut PgConnection, sql: &str) -> i64 {
-    let counted: Counted = diesel::sql_query(sql).get_result(store).unwrap();
-    counted.count
-}
-
-/// What Postgres has counted; sessions tell when they end at the latest.
+/// What Postgres has counted.
 fn deadlocks(database_url: &str) -> i64 {
     let mut store = cluster::connect(database_url);
-    let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    while count(&mut store, others) > 0 {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    let sql = "SELECT deadlocks AS count FROM pg_stat_database WHERE datname = current_database()";
-    count(&mut store, sql)
+    eventually("sessions have ended", || cluster::others(&mut store) == 0);
+    let sql = "SELECT deadlocks AS number FROM pg_stat_database WHERE datname = current_database()";
+    cluster::number(&mut store, sql)
 }
 
 #[test]

@@ -3,8 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use diesel::prelude::*;
-use diesel::sql_types::BigInt;
 use serde_json::{Value, json};
 
 use super::{at_once, clients, create, operation, pair, unused_path};
@@ -27,10 +25,7 @@ fn of_64_clients_who_add_20_times_each_none_is_lost() {
     let batches = |server: &Server| {
         let mut store = cluster::connect(&server.database_url);
         let sql = "SELECT count(DISTINCT xmin::text) AS number FROM transactions";
-        diesel::sql_query(sql)
-            .get_result::<Number>(&mut store)
-            .unwrap()
-            .number
+        cluster::number(&mut store, sql)
     };
     count(std::slice::from_ref(&server));
     let operations = i64::try_from(CLIENTS * EACH).unwrap();
@@ -39,12 +34,6 @@ fn of_64_clients_who_add_20_times_each_none_is_lost() {
         batches * 2 < operations,
         "{operations} operations on one resource took {batches} commits"
     );
-}
-
-#[derive(QueryableByName)]
-struct Number {
-    #[diesel(sql_type = BigInt)]
-    number: i64,
 }
 
 #[test]

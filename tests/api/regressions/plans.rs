@@ -2,15 +2,13 @@
 //! tenant's rows for one, and any index that begins with the tenant for good enough.
 
 use diesel::connection::SimpleConnection;
-use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::pg::PgConnection;
 use ifmatch::protocol::cursor::Cursor;
 
-use super::proxy::eventually;
 use super::scene::named;
 use crate::support::client::Client;
-use crate::support::cluster;
 use crate::support::server::Server;
+use crate::support::{cluster, eventually};
 
 const ROWS: i64 = 20_000;
 
@@ -33,25 +31,13 @@ const FILL: &str = "
     SELECT t.bucket, t.tenant, lpad(to_hex(n), 32, '0')::uuid, 'committed', 1, n, t.created_at, t.created_at, t.created_at,
       'order-' || n, '[]', sha256(''), '[]', n FROM tenants t, generate_series(1, 20000) n;";
 
-#[derive(QueryableByName)]
-struct Counted {
-    #[diesel(sql_type = BigInt)]
-    count: i64,
-}
-
-fn count(store: &mut PgConnection, sql: &str) -> i64 {
-    let counted: Counted = diesel::sql_query(sql).get_result(store).unwrap();
-    counted.count
-}
-
 /// What all sessions that have ended have read of the tables and their indexes.
 fn rows_read(store: &mut PgConnection) -> i64 {
-    let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    eventually("sessions have ended", || count(store, others) == 0);
-    count(
+    eventually("sessions have ended", || cluster::others(store) == 0);
+    cluster::number(
         store,
         "SELECT (SELECT coalesce(sum(seq_tup_read), 0) FROM pg_stat_user_tables)::bigint
-              + (SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes)::bigint AS count",
+              + (SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes)::bigint AS number",
     )
 }
 
@@ -206,7 +192,10 @@ fn no_request_reads_a_tenants_rows_to_find_a_few_of_them() {
     let database = cluster::database();
     let mut store = cluster::connect(&database);
     store.batch_execute(FILL).unwrap();
-    assert_eq!(count(&mut store, "SELECT count(*) FROM resources"), ROWS);
+    assert_eq!(
+        cluster::number(&mut store, "SELECT count(*) AS number FROM resources"),
+        ROWS
+    );
     type Requests = fn(&mut Client);
     let kinds: [(&str, Requests); 11] = [
         ("exact tags", exact_tags),
