@@ -21,14 +21,19 @@ use ifmatch::protocol::operation::parse_put;
 use ifmatch::protocol::prefer::Preferences;
 use ifmatch::protocol::state::Resource;
 use ifmatch::protocol::tag::StateTag;
-use ifmatch::protocol::world::World;
+use ifmatch::protocol::world::{Ground, World};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// 2026-11-25, in microseconds since 1970.
 const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
 /// 30 days earlier.
-const PURGE_HORIZON: Timestamp = Timestamp::from_micros(1_792_400_000_000_000);
+const GROUND: Ground = Ground {
+    now: NOW,
+    purge_horizon: Timestamp::from_micros(1_792_400_000_000_000),
+    version_floor: 0,
+    epoch: 0,
+};
 /// Commands of a full batch.
 const BATCH: usize = 64;
 
@@ -103,7 +108,7 @@ fn decisions(criterion: &mut Criterion) -> Result<()> {
     group.finish();
     let mut group = criterion.benchmark_group("believe");
     for (name, commands) in [("1 command", &one), ("64 commands", &many)] {
-        let certain = || believe(black_box(commands), NOW, PURGE_HORIZON, BODY_BYTES_MAX);
+        let certain = || believe(black_box(commands), GROUND, BODY_BYTES_MAX);
         if certain().is_none() {
             return Err("exact tags are believed".into());
         }
@@ -140,7 +145,7 @@ fn decide_batch(
 
 /// As many resources as the batches name, all at version 1.
 fn world() -> Result<World> {
-    let mut world = World::new(NOW, PURGE_HORIZON, BODY_BYTES_MAX);
+    let mut world = World::new(GROUND, BODY_BYTES_MAX);
     for key in 0..2 * BATCH {
         let resource = Resource {
             tag: StateTag {

@@ -139,7 +139,7 @@ fn run_in_txn(
     };
     let ids = ids_of(connection, &tenant, commands)?;
     let opened = lock::transactions_lock_in_txn(connection, &tenant, &ids)?;
-    written.sight = Some(Sight::new(tenant.clone(), opened.now, opened.purge_horizon));
+    written.sight = Some(Sight::new(tenant.clone(), opened.ground));
     let mut world = world_of(opened, body_bytes_max);
     let uses = uses_of(commands);
     let placeholders = lock::placeholders_insert_in_txn(connection, &tenant, world.now, &uses)?;
@@ -168,7 +168,7 @@ fn run_in_txn(
             .any(|(command, verdict)| command.id == *id && verdict.is_err())
     };
     let refused: Vec<TransactionId> = unused.into_iter().filter(refused).collect();
-    still_unused(connection, &tenant, &refused)?;
+    still_unused(connection, &tenant, world.epoch, &refused)?;
     if world.writes().transactions.is_empty() {
         return Ok(Outcome::Rollback(()));
     }
@@ -213,16 +213,18 @@ fn ids_of(
 /// An id without a row is not locked. While the batch waited for resources, a copy of the same request may have
 /// committed; judged by what that copy left behind, "nothing was recorded" would be a lie. One more look tells: with
 /// the same operation the copy held the locks that this batch has now, so it has committed by now or never does.
+/// A row may also have been purged while the batch waited for it: then the horizon is in another epoch.
 fn still_unused(
     connection: &mut PgConnection,
     tenant: &Tenant,
+    epoch: i64,
     ids: &[TransactionId],
 ) -> Result<(), StoreError> {
-    if ids.is_empty()
-        || read::transactions_fetch(connection, tenant, ids)?
-            .transactions
-            .is_empty()
-    {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let found = read::transactions_fetch(connection, tenant, ids)?;
+    if found.transactions.is_empty() && found.ground.epoch == epoch {
         return Ok(());
     }
     Err(StoreError::Conflict(diesel::result::Error::NotFound))
@@ -261,7 +263,8 @@ pub(super) fn transactions_settled(
 ) -> Result<Opened, StoreError> {
     let opened = read::transactions_fetch(connection, tenant, ids)?;
     let expiring = |transaction: &Transaction| {
-        transaction.state == State::Open && transaction.state_at(opened.now) == State::Expired
+        transaction.state == State::Open
+            && transaction.state_at(opened.ground.now) == State::Expired
     };
     if opened.transactions.iter().any(expiring) {
         return lock::transactions_lock_in_txn(connection, tenant, ids);
@@ -270,7 +273,7 @@ pub(super) fn transactions_settled(
 }
 
 fn world_of(opened: Opened, body_bytes_max: usize) -> World {
-    let mut world = World::new(opened.now, opened.purge_horizon, body_bytes_max);
+    let mut world = World::new(opened.ground, body_bytes_max);
     for transaction in opened.transactions {
         world.load_transaction(transaction);
     }

@@ -13,6 +13,7 @@ use crate::protocol::belief::{Believed, believe};
 use crate::protocol::clock::Timestamp;
 use crate::protocol::command::{Command, Verdict};
 use crate::protocol::name::Tenant;
+use crate::protocol::world::Ground;
 use crate::store::believed::{believed_write_alone, believed_write_in_txn};
 use crate::store::error::StoreError;
 use crate::store::pool::{Opening, Outcome};
@@ -52,13 +53,12 @@ pub(super) struct Doubt {
     pub(super) verdicts: Vec<Verdict>,
 }
 
-/// The database's clock and a tenant's purge horizon when they were read.
+/// What a tenant's commands are judged by, when it was read.
 #[derive(Clone, Debug)]
 pub(super) struct Sight {
-    pub(super) tenant: Tenant,
-    pub(super) now: Timestamp,
-    pub(super) purge_horizon: Timestamp,
-    /// When the answer was here: later than `now`, so that what is reckoned from it is never ahead of the database.
+    tenant: Tenant,
+    ground: Ground,
+    /// When the answer was here: later than the clock in `ground`, so that what is reckoned from it is never ahead of the database.
     at: Instant,
     /// The same by the system's clock, which goes on while the machine sleeps.
     at_system: SystemTime,
@@ -66,11 +66,10 @@ pub(super) struct Sight {
 
 impl Sight {
     /// What has been read just now.
-    pub(super) fn new(tenant: Tenant, now: Timestamp, purge_horizon: Timestamp) -> Self {
+    pub(super) fn new(tenant: Tenant, ground: Ground) -> Self {
         Self {
             tenant,
-            now,
-            purge_horizon,
+            ground,
             at: Instant::now(),
             at_system: SystemTime::now(),
         }
@@ -147,8 +146,12 @@ impl Believer {
             return None;
         }
         let passed = i64::try_from(age.as_micros()).ok()?;
-        let now = Timestamp::from_micros(sight.now.micros().saturating_add(passed));
-        let believed = believe(commands, now, sight.purge_horizon, body_bytes_max)?;
+        let now = Timestamp::from_micros(sight.ground.now.micros().saturating_add(passed));
+        let ground = Ground {
+            now,
+            ..sight.ground
+        };
+        let believed = believe(commands, ground, body_bytes_max)?;
         Some((sight.tenant.clone(), believed))
     }
 
@@ -178,8 +181,13 @@ mod tests {
 
     #[test]
     fn a_sight_is_not_trusted_after_a_sleep_or_a_step_of_the_clock() {
-        let zero = Timestamp::from_micros(0);
-        let sight = Sight::new(Tenant::default(), zero, zero);
+        let ground = Ground {
+            now: Timestamp::from_micros(0),
+            purge_horizon: Timestamp::from_micros(0),
+            version_floor: 0,
+            epoch: 0,
+        };
+        let sight = Sight::new(Tenant::default(), ground);
         let (now, now_system) = (sight.at, sight.at_system);
         let short = Duration::from_millis(900);
         assert_eq!(sight.age(now + short, now_system + short), Some(short));

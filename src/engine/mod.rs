@@ -328,7 +328,12 @@ impl Engine {
             .read(move |connection| batch::transactions_settled(connection, &tenant, &[id]))
             .await?;
         let found = opened.transactions.pop();
-        answerable(id, found.as_ref(), opened.now, opened.purge_horizon)?;
+        answerable(
+            id,
+            found.as_ref(),
+            opened.ground.now,
+            opened.ground.purge_horizon,
+        )?;
         Ok(found)
     }
 

@@ -14,7 +14,7 @@ use super::name::{ResourceName, TransactionId};
 use super::operation::{Change, ChangeMethod, Operation};
 use super::state::Resource;
 use super::tag::StateTag;
-use super::world::World;
+use super::world::{Ground, World};
 
 /// Versions that a resource can be at; a client may write anything into a tag.
 const VERSIONS: std::ops::Range<i64> = 1..i64::MAX / 2;
@@ -42,14 +42,9 @@ impl Believed {
 
 /// Decides on what the commands believe. `None` where one of them does not tell all that it depends on, where two
 /// believe different things, or where one would be refused: then somebody has to look.
-pub fn believe(
-    commands: &[Command],
-    now: Timestamp,
-    purge_horizon: Timestamp,
-    body_bytes_max: usize,
-) -> Option<Believed> {
+pub fn believe(commands: &[Command], ground: Ground, body_bytes_max: usize) -> Option<Believed> {
     let mut states = BTreeMap::new();
-    let mut world = World::new(now, purge_horizon, body_bytes_max);
+    let mut world = World::new(ground, body_bytes_max);
     for command in commands {
         for change in &operation(command)?.changes {
             let tag = exact(change)?;

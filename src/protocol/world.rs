@@ -16,6 +16,10 @@ pub struct World {
     pub now: Timestamp,
     /// Ids that are not newer than this and have no row are gone (contract §5, "Retention").
     pub purge_horizon: Timestamp,
+    /// A resource without a row begins above this version.
+    pub version_floor: i64,
+    /// What the store compares when it writes: see [`Ground::epoch`].
+    pub epoch: i64,
     /// A resource longer than this is not stored.
     pub body_bytes_max: usize,
     transactions: HashMap<TransactionId, Transaction>,
@@ -23,6 +27,20 @@ pub struct World {
     expired_references: HashMap<Arc<str>, TransactionId>,
     resources: HashMap<ResourceName, Resource>,
     writes: Writes,
+}
+
+/// What commands are judged by, beside the state that they name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ground {
+    /// The database's clock.
+    pub now: Timestamp,
+    /// The tenant's purge horizon; it never moves back.
+    pub purge_horizon: Timestamp,
+    /// The greatest version of any of the tenant's tombstones that were purged; it never moves back.
+    pub version_floor: i64,
+    /// Counts up with every change of the above but the clock, and of schemas: what was judged in an epoch is written in
+    /// it or not at all.
+    pub epoch: i64,
 }
 
 /// What a batch writes.
@@ -58,10 +76,12 @@ pub struct StoredTransaction {
 
 impl World {
     /// An empty one.
-    pub fn new(now: Timestamp, purge_horizon: Timestamp, body_bytes_max: usize) -> Self {
+    pub fn new(ground: Ground, body_bytes_max: usize) -> Self {
         Self {
-            now,
-            purge_horizon,
+            now: ground.now,
+            purge_horizon: ground.purge_horizon,
+            version_floor: ground.version_floor,
+            epoch: ground.epoch,
             body_bytes_max,
             transactions: HashMap::new(),
             references: HashMap::new(),

@@ -4,8 +4,8 @@
 //! The tags stand in the updated rows' own WHERE, which Postgres judges again after it has waited for a lock (a
 //! sub-select or another CTE it would not). Locks are taken in the order of every batch: resources by name, then the
 //! bucket's counter, then ids that clients have made, behind that counter. Where anything is not as believed, the
-//! statement takes no commit number and inserts nothing: what it may have updated is undone by the caller, and a lone
-//! one has updated nothing.
+//! statement takes no commit number and inserts nothing: what it may have updated is undone by the caller. A lone one has
+//! then updated nothing, or fails.
 
 use std::iter::repeat_n;
 use std::marker::PhantomData;
@@ -35,8 +35,7 @@ macro_rules! write_believed {
          WHERE r.bucket = u.bucket AND r.tenant = u.tenant AND r.collection = u.collection AND r.key = u.key \
          AND r.version = u.version AND r.nonce = u.nonce AND NOT r.deleted AND r.updated_at <= u.updated_at \
          RETURNING r.*, u.position), \
-         n AS (UPDATE buckets b SET last_commit = last_commit + {} WHERE bucket = {} AND (SELECT count(*) FROM h) = {} \
-         AND EXISTS (SELECT FROM tenants t WHERE t.bucket = b.bucket AND t.tenant = {} AND t.purge_horizon = {}) \
+         n AS (UPDATE buckets SET last_commit = last_commit + {} WHERE bucket = {} AND epoch = {} AND (SELECT count(*) FROM h) = {} \
          RETURNING bucket, last_commit - {} + 1 AS first_commit), \
          v AS (INSERT INTO versions (bucket, tenant, collection, key, version, nonce, deleted, media_type, body, updated_at, \
          transaction_id, commit_number) SELECT h.bucket, h.tenant, h.collection, h.key, h.version, h.nonce, h.deleted, \
@@ -67,9 +66,8 @@ statement! {
         version_positions: Vec<i64> => Array<BigInt>,
         count: i64 => BigInt,
         bucket: i16 => SmallInt,
+        epoch: i64 => BigInt,
         heads: i64 => BigInt,
-        tenant: &'a str => Text,
-        purge_horizon: OffsetDateTime => Timestamptz,
         count_again: i64 => BigInt,
         transaction_tenant: &'a str => Text,
         ids: Vec<Uuid> => Array<SqlUuid>,
@@ -90,7 +88,8 @@ statement! {
 }
 
 statement! {
-    /// The same of one operation with one change, as a transaction by itself.
+    /// The same of one operation with one change, as a transaction by itself. In another epoch there is no commit number,
+    /// which no row may lack: the statement fails, and what it has updated is undone.
     WriteBelievedAlone {
         nonce: i64 => BigInt,
         deleted: bool => Bool,
@@ -105,8 +104,8 @@ statement! {
         old_version: i64 => BigInt,
         old_nonce: i64 => BigInt,
         time_again: OffsetDateTime => Timestamptz,
-        purge_horizon: OffsetDateTime => Timestamptz,
         id: Uuid => SqlUuid,
+        epoch: i64 => BigInt,
         id_again: Uuid => SqlUuid,
         tx_version: i64 => BigInt,
         tx_nonce: i64 => BigInt,
@@ -122,16 +121,16 @@ statement! {
          h AS (UPDATE resources r SET version = r.version + 1, nonce = {}, deleted = {}, media_type = {}, body = {}, \
          updated_at = {}, transaction_id = {} FROM s WHERE s.lock_timeout IS NOT NULL AND r.bucket = {} AND r.tenant = {} \
          AND r.collection = {} AND r.key = {} AND r.version = {} AND r.nonce = {} AND NOT r.deleted AND r.updated_at <= {} \
-         AND EXISTS (SELECT FROM tenants t WHERE t.bucket = r.bucket AND t.tenant = r.tenant AND t.purge_horizon = {}) \
          AND NOT EXISTS (SELECT FROM transactions t WHERE t.bucket = r.bucket AND t.tenant = r.tenant AND t.id = {}) \
          RETURNING r.*), \
-         n AS (UPDATE buckets b SET last_commit = b.last_commit + 1 FROM h WHERE b.bucket = h.bucket RETURNING b.last_commit), \
+         n AS (UPDATE buckets b SET last_commit = b.last_commit + 1 FROM h WHERE b.bucket = h.bucket AND b.epoch = {} \
+         RETURNING b.last_commit), \
          v AS (INSERT INTO versions (bucket, tenant, collection, key, version, nonce, deleted, media_type, body, updated_at, \
          transaction_id, commit_number) SELECT h.bucket, h.tenant, h.collection, h.key, h.version, h.nonce, h.deleted, \
-         h.media_type, h.body, h.updated_at, h.transaction_id, n.last_commit FROM n, h) \
+         h.media_type, h.body, h.updated_at, h.transaction_id, n.last_commit FROM h LEFT JOIN n ON true) \
          INSERT INTO transactions (bucket, tenant, id, state, version, nonce, created_at, expires_at, finished_at, metadata, \
          operation, digest, outcome, commit_number) SELECT h.bucket, h.tenant, {}, 'committed', {}, {}, {}, {}, {}, {}, {}, {}, \
-         {}, n.last_commit FROM n, h"
+         {}, n.last_commit FROM h LEFT JOIN n ON true"
 }
 
 /// Writes all of `believed` inside a transaction. `false` where something is not as believed: then the caller rolls back.
@@ -183,9 +182,8 @@ fn batch_write<const FORM: u8>(
         version_positions: heads.iter().map(|head| head.position).collect(),
         count,
         bucket: tenant.bucket(),
+        epoch: believed.world.epoch,
         heads: i64::try_from(heads.len()).unwrap_or(i64::MAX),
-        tenant: tenant.as_str(),
-        purge_horizon: believed.world.purge_horizon.to_datetime(),
         count_again: count,
         transaction_tenant: tenant.as_str(),
         ids: column(&transactions, |row| row.id.uuid()),
@@ -238,8 +236,8 @@ pub fn believed_write_alone(
         old_version: head.old.version,
         old_nonce: head.old.nonce,
         time_again: time,
-        purge_horizon: believed.world.purge_horizon.to_datetime(),
         id: transaction.id.uuid(),
+        epoch: believed.world.epoch,
         id_again: transaction.id.uuid(),
         tx_version: transaction.tag.version,
         tx_nonce: transaction.tag.nonce,

@@ -19,21 +19,23 @@ use uuid::Uuid;
 
 use super::error::StoreError;
 use super::rows::{
-    self, ResourceColumns, ResourceRow, TransactionColumns, TransactionRow, transaction_columns,
+    self, GroundColumns, GroundRow, ResourceColumns, ResourceRow, TransactionColumns,
+    TransactionRow, ground_columns, transaction_columns,
 };
 use super::statement::statement;
 use crate::protocol::clock::Timestamp;
 use crate::protocol::name::{Collection, Key, ResourceName, Tenant, TransactionId};
 use crate::protocol::state::{Resource, Transaction};
+use crate::protocol::world::Ground;
 
 statement! {
-    /// Locks transactions in the order of their ids, and reads the clock and the purge horizon.
+    /// Locks transactions in the order of their ids, and reads the ground.
     LockTransactions {
         ids: &'a [Uuid] => Array<SqlUuid>,
         bucket: i16 => SmallInt,
         tenant: &'a str => Text,
-    } -> (Timestamptz, Timestamptz, Nullable<TransactionColumns>) = concat!(
-        "SELECT clock_timestamp(), t.purge_horizon, ", transaction_columns!(), " FROM tenants t LEFT JOIN LATERAL (",
+    } -> (GroundColumns, Nullable<TransactionColumns>) = concat!(
+        "SELECT ", ground_columns!(), ", ", transaction_columns!(), " FROM tenants t LEFT JOIN LATERAL (",
         "SELECT l.* FROM unnest({}) AS u(id) CROSS JOIN LATERAL (SELECT * FROM transactions w WHERE w.bucket = t.bucket ",
         "AND w.tenant = t.tenant AND w.id = u.id FOR UPDATE) l) x ON true WHERE t.bucket = {} AND t.tenant = {}")
 }
@@ -115,12 +117,10 @@ pub struct Use {
 /// The names that a batch uses, in the order of locking.
 pub type Uses<'a> = BTreeMap<&'a ResourceName, Use>;
 
-/// Clock, purge horizon, and the transactions found.
+/// The ground, and the transactions found.
 pub struct Opened {
-    /// The database's clock, read after the locks were held.
-    pub now: Timestamp,
-    /// See [`crate::protocol::world::World`].
-    pub purge_horizon: Timestamp,
+    /// What is judged by; the clock was read after the locks were held.
+    pub ground: Ground,
     /// Those that exist.
     pub transactions: Vec<Transaction>,
 }
@@ -144,19 +144,18 @@ pub fn transactions_lock_in_txn(
     opened(statement.load(connection)?)
 }
 
-/// Clock, horizon and transactions from rows that repeat the former two.
+/// The ground and the transactions, from rows that repeat the former.
 pub(super) fn opened(
-    found: Vec<(OffsetDateTime, OffsetDateTime, Option<TransactionRow>)>,
+    found: Vec<(GroundRow, Option<TransactionRow>)>,
 ) -> Result<Opened, StoreError> {
     let mut opened: Option<Opened> = None;
-    for (now, horizon, row) in found {
-        let now = Timestamp::from(now);
+    for (ground, row) in found {
+        let ground = rows::ground(ground);
         let opened = opened.get_or_insert_with(|| Opened {
-            now,
-            purge_horizon: Timestamp::from(horizon),
+            ground,
             transactions: Vec::new(),
         });
-        opened.now = opened.now.max(now);
+        opened.ground.now = opened.ground.now.max(ground.now);
         if let Some(row) = row {
             opened.transactions.push(rows::transaction(row)?);
         }

@@ -4,13 +4,14 @@ use std::marker::PhantomData;
 
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Nullable, SmallInt, Text, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::error::StoreError;
 use super::lock::{Opened, name_of};
 use super::rows::{
-    self, ResourceColumns, ResourceRow, TransactionColumns, TransactionRow, transaction_columns,
+    self, GroundColumns, ResourceColumns, ResourceRow, TransactionColumns, TransactionRow,
+    ground_columns, transaction_columns,
 };
 use super::statement::statement;
 use crate::protocol::clock::Timestamp;
@@ -23,8 +24,8 @@ statement! {
         ids: &'a [Uuid] => Array<SqlUuid>,
         bucket: i16 => SmallInt,
         tenant: &'a str => Text,
-    } -> (Timestamptz, Timestamptz, Nullable<TransactionColumns>) = concat!(
-        "SELECT clock_timestamp(), t.purge_horizon, ", transaction_columns!(), " FROM tenants t LEFT JOIN LATERAL (",
+    } -> (GroundColumns, Nullable<TransactionColumns>) = concat!(
+        "SELECT ", ground_columns!(), ", ", transaction_columns!(), " FROM tenants t LEFT JOIN LATERAL (",
         "SELECT l.* FROM unnest({}) AS u(id) CROSS JOIN LATERAL (SELECT * FROM transactions r WHERE r.bucket = t.bucket ",
         "AND r.tenant = t.tenant AND r.id = u.id LIMIT 1) l) x ON true WHERE t.bucket = {} AND t.tenant = {}")
 }
@@ -338,5 +339,7 @@ pub fn purge_horizon_fetch(
     connection: &mut PgConnection,
     tenant: &Tenant,
 ) -> Result<Timestamp, StoreError> {
-    Ok(transactions_fetch(connection, tenant, &[])?.purge_horizon)
+    Ok(transactions_fetch(connection, tenant, &[])?
+        .ground
+        .purge_horizon)
 }

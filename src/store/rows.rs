@@ -9,6 +9,7 @@ use crate::protocol::clock::Timestamp;
 use crate::protocol::name::TransactionId;
 use crate::protocol::state::{Resource, State, Transaction};
 use crate::protocol::tag::{DocumentTag, StateTag};
+use crate::protocol::world::Ground;
 
 /// version, nonce, deleted, media_type, body, updated_at, transaction_id.
 pub(super) type ResourceColumns = (
@@ -53,6 +54,29 @@ pub(super) type TransactionRow = (
     Option<Vec<u8>>,
     Option<String>,
 );
+
+/// clock, purge_horizon, version_floor, epoch.
+pub(super) type GroundColumns = (Timestamptz, Timestamptz, BigInt, BigInt);
+/// The same as Rust values.
+pub(super) type GroundRow = (OffsetDateTime, OffsetDateTime, i64, i64);
+
+/// The columns of [`GroundRow`], in order, beside a tenant's row `t`.
+macro_rules! ground_columns {
+    () => {
+        "clock_timestamp(), t.purge_horizon, t.version_floor, (SELECT b.epoch FROM buckets b WHERE b.bucket = t.bucket)"
+    };
+}
+pub(super) use ground_columns;
+
+/// What a tenant's commands are judged by.
+pub(super) fn ground((now, purge_horizon, version_floor, epoch): GroundRow) -> Ground {
+    Ground {
+        now: Timestamp::from(now),
+        purge_horizon: Timestamp::from(purge_horizon),
+        version_floor,
+        epoch,
+    }
+}
 
 /// The columns of [`TransactionRow`], in order.
 macro_rules! transaction_columns {

@@ -3,6 +3,7 @@
 //! ## Concurrency
 //! The bucket's counter is taken together with the inserts that carry it, right before COMMIT: whoever holds
 //! that row waits for nothing but the disk, so numbers become visible in order and the lock is held briefly.
+//! The same row tells the epoch, compared in its own WHERE: what was judged under another horizon is judged again.
 //! Transitions are guarded here too: a row that is not open, or not older, is left alone and found missing.
 
 mod proof;
@@ -131,12 +132,13 @@ fn transactions_write_in_txn(
     // Expired ones first: they free the references that others take.
     uncommitted_write_in_txn(connection, tenant, expired)?;
     if inserts_cancelled && applied.is_empty() {
-        let bucket = tenant.bucket();
-        let _: Vec<i16> = LockBucket {
-            bucket,
+        let locked: Vec<i16> = LockBucket {
+            bucket: tenant.bucket(),
+            epoch: world.epoch,
             lifetime: PhantomData,
         }
         .load(connection)?;
+        expect_rows(locked.len(), 1)?;
     }
     committed_write_in_txn(connection, tenant, world, applied)?;
     uncommitted_write_in_txn(connection, tenant, others)
@@ -188,17 +190,30 @@ fn committed_write_in_txn(
     let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
     let (mut taken, mut versions) = (count, &world.writes().versions[..]);
     if !rows.ours.is_empty() {
-        let statement = committed::<{ form::OURS }>(tenant, (taken, count), versions, &rows.ours);
+        let statement =
+            committed::<{ form::OURS }>(tenant, world.epoch, (taken, count), versions, &rows.ours);
         expect_rows(statement.execute(connection)?, rows.ours.len())?;
         (taken, versions) = (0, &[]);
     }
     if !rows.named.is_empty() {
-        let statement = committed::<{ form::NAMED }>(tenant, (taken, count), versions, &rows.named);
+        let statement = committed::<{ form::NAMED }>(
+            tenant,
+            world.epoch,
+            (taken, count),
+            versions,
+            &rows.named,
+        );
         expect_rows(statement.execute(connection)?, rows.named.len())?;
         (taken, versions) = (0, &[]);
     }
     if !rows.known.is_empty() {
-        let statement = committed::<{ form::KNOWN }>(tenant, (taken, count), versions, &rows.known);
+        let statement = committed::<{ form::KNOWN }>(
+            tenant,
+            world.epoch,
+            (taken, count),
+            versions,
+            &rows.known,
+        );
         expect_rows(statement.execute(connection)?, rows.known.len())?;
     }
     Ok(())
@@ -269,6 +284,7 @@ fn uncommitted<'a, const FORM: u8>(
 /// `taken` commit numbers are taken by the statement itself, the last of `count` that are the batch's.
 fn committed<'a, const FORM: u8>(
     tenant: &'a Tenant,
+    epoch: i64,
     (taken, count): (i64, i64),
     versions: &'a [Version],
     rows: &[Row<'a>],
@@ -276,6 +292,7 @@ fn committed<'a, const FORM: u8>(
     WriteCommitted {
         taken,
         bucket: tenant.bucket(),
+        epoch,
         count,
         version_tenants: repeat_n(tenant.as_str(), versions.len()).collect(),
         collections: versions

@@ -315,7 +315,10 @@ fn write(
         _ => change.media_type.clone(),
     };
     let tag = StateTag {
-        version: before.as_ref().map_or(0, |resource| resource.tag.version) + 1,
+        version: before
+            .as_ref()
+            .map_or(world.version_floor, |resource| resource.tag.version)
+            + 1,
         nonce: command.nonce,
     };
     let updated_at = before.map_or(world.now, |resource| world.now.max(resource.updated_at));

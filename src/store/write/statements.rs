@@ -88,7 +88,7 @@ macro_rules! insert_transactions {
 macro_rules! insert_versions {
     () => {
         concat!(
-            "WITH n AS (UPDATE buckets SET last_commit = last_commit + {} WHERE bucket = {} ",
+            "WITH n AS (UPDATE buckets SET last_commit = last_commit + {} WHERE bucket = {} AND epoch = {} ",
             "RETURNING bucket, last_commit - {} + 1 AS first_commit), ",
             "v AS (INSERT INTO versions (bucket, tenant, collection, key, version, nonce, deleted, media_type, body, updated_at, ",
             "transaction_id, commit_number) SELECT n.bucket, u.tenant, u.collection, u.key, u.version, u.nonce, u.deleted, ",
@@ -104,6 +104,7 @@ statement! {
     WriteCommitted<FORM> {
         taken: i64 => BigInt,
         bucket: i16 => SmallInt,
+        epoch: i64 => BigInt,
         count: i64 => BigInt,
         version_tenants: Vec<&'a str> => Array<Text>,
         collections: Vec<&'a str> => Array<Text>,
@@ -163,10 +164,11 @@ statement! {
 }
 
 statement! {
-    /// Holds the bucket's row, as whoever takes commit numbers does.
+    /// Holds the bucket's row, as whoever takes commit numbers does; none where the epoch is another.
     LockBucket {
         bucket: i16 => SmallInt,
-    } -> SmallInt = "SELECT bucket FROM buckets WHERE bucket = {} FOR UPDATE"
+        epoch: i64 => BigInt,
+    } -> SmallInt = "SELECT bucket FROM buckets WHERE bucket = {} AND epoch = {} FOR UPDATE"
 }
 
 statement! {
