@@ -13,10 +13,12 @@ use std::time::{Duration, Instant};
 use diesel::pg::PgConnection;
 
 use super::believer::{Attempt, Believer, Doubt, Sight};
+use super::drafts::drafts_of;
 use super::floor::Turn;
 use crate::protocol::command::{Command, Verdict};
 use crate::protocol::decide::decide;
 use crate::protocol::name::{ResourceName, Tenant, TransactionId};
+use crate::protocol::operation::Change;
 use crate::protocol::state::{Resource, State, Transaction};
 use crate::protocol::world::World;
 use crate::store::error::StoreError;
@@ -141,7 +143,8 @@ fn run_in_txn(
     let opened = lock::transactions_lock_in_txn(connection, &tenant, &ids)?;
     written.sight = Some(Sight::new(tenant.clone(), opened.ground));
     let mut world = world_of(opened, body_bytes_max);
-    let uses = uses_of(commands);
+    let drafts = drafts_of(&world, commands)?;
+    let uses = uses_of(commands, &drafts);
     let placeholders = lock::placeholders_insert_in_txn(connection, &tenant, world.now, &uses)?;
     for (name, resource) in lock_all(connection, &tenant, &uses)? {
         world.load_resource(name, resource);
@@ -240,7 +243,8 @@ pub(super) fn read(
     let ids = ids_of(connection, &command.tenant, commands)?;
     let opened = transactions_settled(connection, &command.tenant, &ids)?;
     let mut world = world_of(opened, body_bytes_max);
-    let uses = uses_of(commands);
+    let drafts = drafts_of(&world, commands)?;
+    let uses = uses_of(commands, &drafts);
     if !uses.is_empty() {
         for (name, resource) in lock::resources_read(connection, &command.tenant, &uses)? {
             world.load_resource(name, resource);
@@ -280,9 +284,13 @@ fn world_of(opened: Opened, body_bytes_max: usize) -> World {
     world
 }
 
-fn uses_of(commands: &[Command]) -> Uses<'_> {
+fn uses_of<'a>(commands: &'a [Command], drafts: &'a [(&Command, Vec<Change>)]) -> Uses<'a> {
     let mut uses = Uses::new();
-    for access in commands.iter().flat_map(Command::accesses) {
+    let applied = drafts.iter().flat_map(|(commit, changes)| {
+        let accesses = changes.iter().map(|change| commit.access(change));
+        accesses.collect::<Vec<_>>()
+    });
+    for access in commands.iter().flat_map(Command::accesses).chain(applied) {
         let usage = uses.entry(access.name).or_default();
         usage.writes |= access.writes;
         usage.may_create |= access.may_create;

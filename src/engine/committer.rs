@@ -69,7 +69,7 @@ fn run(floor: &Floor, queue: &Receiver<Job>, body_bytes_max: usize) {
 
 /// Takes what waits: commands of one tenant, up to the bounds. The one that did not fit comes first next time.
 fn gather(first: Job, queue: &Receiver<Job>) -> (Vec<Job>, Option<Job>) {
-    let weight = |job: &Job| job.command.accesses().len();
+    let weight = |job: &Job| job.command.weight();
     let mut resources = weight(&first);
     let mut jobs = vec![first];
     while jobs.len() < BATCH_COMMANDS_MAX {

@@ -6,6 +6,7 @@
 mod batch;
 mod believer;
 mod committer;
+mod drafts;
 mod floor;
 pub mod query;
 mod reader;

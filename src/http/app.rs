@@ -12,7 +12,8 @@ use actix_web::{HttpRequest, HttpResponse, Resource, Route};
 
 use super::call::Call;
 use super::{
-    description, docs, health, lists, problems, resources, respond, service, transactions, versions,
+    description, docs, drafts, health, lists, problems, resources, respond, service, transactions,
+    versions,
 };
 use crate::engine::Engine;
 use crate::protocol::problem::{Problem, Slug};
@@ -69,6 +70,9 @@ fn state(config: &mut ServiceConfig, engine: &Engine) {
     let transaction = Traits::new(READ_WRITE)
         .named(|call| call.transaction_id().map(drop))
         .patched(transactions::PATCHES);
+    let draft = Traits::new(READ_WRITE)
+        .named(|call| call.draft_target().map(drop))
+        .patched(resources::PATCHES);
     config
         .service(
             site(Traits::new(READ), "/resources")
@@ -110,6 +114,14 @@ fn state(config: &mut ServiceConfig, engine: &Engine) {
                 .on(Method::PUT, transactions::put_transaction)
                 .on(Method::PATCH, transactions::patch_transaction)
                 .on(Method::DELETE, transactions::delete_transaction)
+                .done(),
+        )
+        .service(
+            site(draft, "/transactions/{id}/resources/{collection}/{key}")
+                .get(drafts::get_draft_resource)
+                .on(Method::PUT, drafts::put_draft_resource)
+                .on(Method::PATCH, drafts::patch_draft_resource)
+                .on(Method::DELETE, drafts::delete_draft_resource)
                 .done(),
         );
 }

@@ -15,6 +15,9 @@ use crate::protocol::name::{Collection, ResourceName, Tenant, TransactionId, dec
 use crate::protocol::prefer::Preferences;
 use crate::protocol::problem::{Problem, Slug};
 
+/// The form of a resource's name, for people.
+const RESOURCE_FORM: &str = "A collection is [a-z][a-z0-9_-]{0,62}; a key is 1 to 255 of A-Z a-z 0-9 . _ ~ ! $ & ' ( ) * + , ; = : @ -.";
+
 /// A request and the engine that answers it.
 pub(super) struct Call {
     /// The request, without its content, which is in its extensions.
@@ -53,9 +56,7 @@ impl Call {
         self.segment(2)
             .zip(self.segment(3))
             .and_then(|(collection, key)| ResourceName::parse_segments(collection, key))
-            .ok_or_else(|| {
-                no_name("A collection is [a-z][a-z0-9_-]{0,62}; a key is 1 to 255 of A-Z a-z 0-9 . _ ~ ! $ & ' ( ) * + , ; = : @ -.")
-            })
+            .ok_or_else(|| no_name(RESOURCE_FORM))
     }
 
     /// The resource and the number of `/resources/{collection}/{key}/versions/{version}`.
@@ -81,6 +82,20 @@ impl Call {
         self.segment(2)
             .and_then(TransactionId::parse_segment)
             .ok_or_else(|| no_name("The id of a transaction is a UUID of 36 characters."))
+    }
+
+    /// The transaction and the resource of `/transactions/{id}/resources/{collection}/{key}`.
+    ///
+    /// # Errors
+    /// `not-found` where the former is no UUID, or no resource can have that name.
+    pub(super) fn draft_target(&self) -> Result<(TransactionId, ResourceName), Problem> {
+        let id = self.transaction_id()?;
+        let name = self
+            .segment(4)
+            .zip(self.segment(5))
+            .and_then(|(collection, key)| ResourceName::parse_segments(collection, key));
+        name.map(|name| (id, name))
+            .ok_or_else(|| no_name(RESOURCE_FORM))
     }
 
     /// The type of `/problems/{slug}`.

@@ -324,7 +324,10 @@ impl<'a> ConflictMember<'a> {
             target: conflict.target.path(),
             if_match: conflict.if_match.as_deref(),
             if_none_match: conflict.if_none_match.as_deref(),
-            current: conflict.current.map(|tag| tag.to_string()),
+            current: match conflict.draft {
+                Some(tag) => Some(tag.to_string()),
+                None => conflict.current.map(|tag| tag.to_string()),
+            },
             transaction: conflict.transaction.map(|id| id.path()),
             body: conflict.body.as_deref().map(Raw),
         }

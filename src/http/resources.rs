@@ -81,6 +81,7 @@ fn stale(call: &Call, name: &ResourceName, resource: &Resource, weak: bool) -> P
             .as_ref()
             .map(|list| list.canonical()),
         current: Some(resource.tag),
+        draft: None,
         transaction: Some(resource.transaction),
         body: resource
             .body
@@ -117,7 +118,7 @@ pub(super) async fn patch_resource(call: Call) -> Result<HttpResponse, Problem> 
 }
 
 /// The kind of patch that the request says it is, before anything of it is read; one that is not taken is none.
-fn announced_patch(call: &Call) -> PatchKind {
+pub(super) fn announced_patch(call: &Call) -> PatchKind {
     let media = match call.lines(header::CONTENT_TYPE).as_slice() {
         [line] => ContentType::parse(line),
         _ => None,
@@ -129,20 +130,24 @@ fn announced_patch(call: &Call) -> PatchKind {
 
 /// `DELETE /resources/{collection}/{key}`; content means nothing.
 pub(super) async fn delete_resource(call: Call) -> Result<HttpResponse, Problem> {
-    write(call, ChangeMethod::Delete, |call| {
-        call.no_content()?;
-        Ok(Content {
-            media_type: JSON.into(),
-            body: None,
-        })
+    write(call, ChangeMethod::Delete, delete_content).await
+}
+
+/// What the content of a deletion says: nothing.
+pub(super) fn delete_content(call: &Call) -> Result<Content, Problem> {
+    call.no_content()?;
+    Ok(Content {
+        media_type: JSON.into(),
+        body: None,
     })
-    .await
 }
 
 /// What the content of a write says.
-struct Content {
-    media_type: Arc<str>,
-    body: Option<Arc<str>>,
+pub(super) struct Content {
+    /// The media type as it is kept.
+    pub(super) media_type: Arc<str>,
+    /// The content as it came; none of a deletion.
+    pub(super) body: Option<Arc<str>>,
 }
 
 async fn write(
@@ -189,7 +194,11 @@ fn operation(
     }])
 }
 
-fn put_content(call: &Call) -> Result<Content, Problem> {
+/// Reads a document.
+///
+/// # Errors
+/// `content-too-large`, `unsupported-media-type`, `malformed-request`.
+pub(super) fn put_content(call: &Call) -> Result<Content, Problem> {
     let (media, bytes) = call.content(&PUT_TAKES)?;
     json::parse(&bytes).map_err(operation::malformed)?;
     Ok(Content {
@@ -198,7 +207,11 @@ fn put_content(call: &Call) -> Result<Content, Problem> {
     })
 }
 
-fn patch_content(call: &Call) -> Result<Content, Problem> {
+/// Reads a patch.
+///
+/// # Errors
+/// As [`put_content`]; `invalid-operation` where it is no patch of its type.
+pub(super) fn patch_content(call: &Call) -> Result<Content, Problem> {
     let (media, bytes) = call.content(&PATCH_TAKES)?;
     let kind = operation::patch_kind(media.text())
         .ok_or_else(|| PATCH_TAKES.refusal("This patch is not taken here."))?;

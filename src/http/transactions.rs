@@ -8,7 +8,7 @@ use super::content::Taken;
 use super::document::{self, TransactionDocument};
 use super::query::Query;
 use super::respond::{self, NO_STORE, PRIVATE, Representation};
-use crate::protocol::command::{Action, Done, PutContent, Verdict};
+use crate::protocol::command::{Action, Done, PutContent, TransactionPatch, Verdict};
 use crate::protocol::condition::{ConditionFault, Conditions, TagList};
 use crate::protocol::media::ContentType;
 use crate::protocol::name::TransactionId;
@@ -109,10 +109,15 @@ pub(super) async fn patch_transaction(call: Call) -> Result<HttpResponse, Proble
     Query::of(&call, &[])?;
     let content = call
         .content(&PATCH_TAKES)
-        .and_then(|(_, bytes)| operation::parse_renewal(&bytes));
+        .and_then(|(_, bytes)| operation::parse_patch(&bytes));
+    let action = match content {
+        Ok(TransactionPatch::Commit) => Action::Commit,
+        Ok(TransactionPatch::Renew(seconds)) => Action::Renew(Ok(seconds)),
+        Err(problem) => Action::Renew(Err(problem)),
+    };
     let verdict = call
         .engine
-        .submit(call.command(Some(id), call.conditions(), Action::Renew(content)))
+        .submit(call.command(Some(id), call.conditions(), action))
         .await;
     answer(&call, verdict)
 }
@@ -145,7 +150,9 @@ fn answer(call: &Call, verdict: Verdict) -> Result<HttpResponse, Problem> {
             located(HttpResponse::Created(), transaction.id),
             untagged(call, transaction),
         ),
-        Done::Applied(transaction) => (HttpResponse::Ok(), untagged(call, transaction)),
+        Done::Applied(transaction) | Done::Saved(transaction) => {
+            (HttpResponse::Ok(), untagged(call, transaction))
+        }
         Done::Replayed(transaction) => {
             let mut response = HttpResponse::Ok();
             response.insert_header(("idempotent-replayed", "true"));
@@ -164,7 +171,7 @@ fn answer(call: &Call, verdict: Verdict) -> Result<HttpResponse, Problem> {
                 .insert_header((header::CACHE_CONTROL, NO_STORE))
                 .finish());
         }
-        Done::Written { .. } => return Err(respond::unexpected()),
+        Done::Written { .. } | Done::Drafted { .. } => return Err(respond::unexpected()),
     };
     transaction.present(&mut response)
 }

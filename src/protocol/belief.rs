@@ -77,6 +77,7 @@ fn operation(command: &Command) -> Option<&Operation> {
         Action::Write { content, .. } => content.as_ref().ok(),
         Action::Put(Ok(PutContent {
             operation: Some(operation),
+            draft: false,
             new,
         })) if names(command) && new.reference.is_none() => Some(operation),
         _ => None,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::condition::{ConditionFault, Conditions};
+use super::draft::Shown;
 use super::name::{ResourceName, Tenant, TransactionId};
 use super::operation::{Change, ChangeMethod, Operation};
 use super::problem::Problem;
@@ -46,6 +47,17 @@ pub enum Action {
     Put(Result<PutContent, Problem>),
     /// `PATCH /transactions/{id}` with a new `expires_in`, in seconds.
     Renew(Result<i64, Problem>),
+    /// `PATCH /transactions/{id}` with `{"state": "committed"}`: applies the draft.
+    Commit,
+    /// A write of one resource in a draft.
+    Draft {
+        /// PUT, PATCH or DELETE.
+        method: ChangeMethod,
+        /// The resource.
+        target: ResourceName,
+        /// The change, its conditions aside, or why the content is refused.
+        content: Result<Change, Problem>,
+    },
     /// `DELETE /transactions/{id}`; its content means nothing, but may be refused.
     Cancel(Result<(), Problem>),
 }
@@ -66,8 +78,19 @@ pub struct NewTransaction {
 pub struct PutContent {
     /// The operation, or `None` for `{"state": "cancelled"}`.
     pub operation: Option<Operation>,
+    /// `{"state": "open"}`: the operation is kept, not applied.
+    pub draft: bool,
     /// Members that only the creating form takes.
     pub new: NewTransaction,
+}
+
+/// The content of `PATCH /transactions/{id}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionPatch {
+    /// It stays open for so many seconds from now.
+    Renew(i64),
+    /// Its draft is applied.
+    Commit,
 }
 
 /// What was done.
@@ -92,6 +115,13 @@ pub enum Done {
     Applied(Transaction),
     /// The operation had been applied before.
     Replayed(Transaction),
+    /// The operation is kept as the transaction's draft.
+    Saved(Transaction),
+    /// A change of one resource was recorded in the draft.
+    Drafted {
+        /// The resource as the draft leaves it now; `None` after a deletion.
+        shown: Option<Shown>,
+    },
     /// The transaction expires at another time.
     Renewed(Transaction),
     /// The transaction was cancelled.
@@ -106,6 +136,8 @@ impl Command {
     pub fn is_refused_already(&self) -> bool {
         let content_refused = match &self.action {
             Action::Write { content, .. } => content.is_err(),
+            Action::Draft { content, .. } => content.is_err(),
+            Action::Commit => false,
             Action::Put(content) => content.is_err(),
             Action::Renew(content) => content.is_err(),
             Action::Create(new) => return new.is_err() || self.conditions.is_err(),
@@ -118,7 +150,7 @@ impl Command {
         content_refused || unconditional
     }
 
-    /// The resources that it reads or writes, and how.
+    /// The resources that it reads or writes, and how. Those of [`Action::Commit`] are in the draft that it applies.
     pub fn accesses(&self) -> Vec<Access<'_>> {
         match &self.action {
             Action::Write {
@@ -127,23 +159,51 @@ impl Command {
             }
             | Action::Put(Ok(PutContent {
                 operation: Some(operation),
+                draft: false,
                 ..
             })) => operation
                 .changes
                 .iter()
                 .map(|change| self.access(change))
                 .collect(),
+            Action::Put(Ok(PutContent {
+                operation: Some(operation),
+                ..
+            })) => operation
+                .changes
+                .iter()
+                .map(|change| self.access(change).recorded())
+                .collect(),
+            Action::Draft { method, target, .. } => vec![Access {
+                name: target,
+                writes: false,
+                may_create: false,
+                reads_body: self.representation || matches!(method, ChangeMethod::Patch(_)),
+            }],
             Action::Write { target, .. } => vec![Access {
                 name: target,
                 writes: true,
                 may_create: false,
                 reads_body: self.representation,
             }],
-            Action::Put(_) | Action::Create(_) | Action::Renew(_) | Action::Cancel(_) => Vec::new(),
+            Action::Put(_)
+            | Action::Create(_)
+            | Action::Renew(_)
+            | Action::Commit
+            | Action::Cancel(_) => Vec::new(),
         }
     }
 
-    fn access<'a>(&self, change: &'a Change) -> Access<'a> {
+    /// How many resources it may use, as far as that can be told before its transaction was read.
+    pub fn weight(&self) -> usize {
+        match self.action {
+            Action::Commit => DRAFT_WEIGHT,
+            _ => self.accesses().len(),
+        }
+    }
+
+    /// How it uses the resource of one of the changes that it applies.
+    pub fn access<'a>(&self, change: &'a Change) -> Access<'a> {
         Access {
             name: &change.target,
             writes: change.method.writes(),
@@ -155,7 +215,11 @@ impl Command {
     /// The existing transaction that it is about, if any.
     pub fn transaction(&self) -> Option<TransactionId> {
         match self.action {
-            Action::Put(_) | Action::Renew(_) | Action::Cancel(_) => Some(self.id),
+            Action::Put(_)
+            | Action::Renew(_)
+            | Action::Commit
+            | Action::Draft { .. }
+            | Action::Cancel(_) => Some(self.id),
             Action::Write { .. } | Action::Create(_) => None,
         }
     }
@@ -170,6 +234,9 @@ impl Command {
     }
 }
 
+/// Resources that the commit of a draft counts for: most have far fewer, some ten times as many.
+const DRAFT_WEIGHT: usize = 100;
+
 /// How a command uses one resource.
 #[derive(Clone, Copy, Debug)]
 pub struct Access<'a> {
@@ -181,4 +248,15 @@ pub struct Access<'a> {
     pub may_create: bool,
     /// The stored bytes are needed.
     pub reads_body: bool,
+}
+
+impl Access<'_> {
+    /// The same for a change that is recorded and not applied: its condition is judged, and nothing of it written.
+    fn recorded(self) -> Self {
+        Self {
+            writes: false,
+            may_create: false,
+            ..self
+        }
+    }
 }

@@ -119,6 +119,14 @@ impl TagList {
         }
     }
 
+    /// Whether it names exactly this strong tag, given with its quotes; the star names none.
+    pub fn names_exactly(&self, tag: &str) -> bool {
+        match self {
+            Self::Star => false,
+            Self::Tags(tags) => tags.iter().any(|client| client.to_string() == tag),
+        }
+    }
+
     fn has_weak(&self) -> bool {
         matches!(self, Self::Tags(tags) if tags.iter().any(|tag| tag.weak))
     }

@@ -4,9 +4,11 @@
 //! of one change. The order in which refusals win is contract §3, "Order", and §5, "Order of failures".
 
 mod changes;
+mod draft;
 mod refusal;
 mod transaction;
 
+pub use draft::draft_view;
 pub use refusal::answerable;
 
 use super::command::{Action, Command, Done, Verdict};
@@ -44,6 +46,12 @@ pub fn decide(world: &mut World, command: &Command) -> Verdict {
         Action::Create(new) => transaction::create(world, command, new),
         Action::Put(content) => transaction::put(world, command, content),
         Action::Renew(content) => transaction::renew(world, command, content),
+        Action::Commit => draft::commit(world, command),
+        Action::Draft {
+            method,
+            target,
+            content,
+        } => draft::write(world, command, *method, target, content),
         Action::Cancel(content) => transaction::cancel(world, command, content),
     }
 }

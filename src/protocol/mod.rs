@@ -8,6 +8,7 @@ pub mod command;
 pub mod condition;
 pub mod cursor;
 pub mod decide;
+pub mod draft;
 pub mod json;
 pub mod limits;
 pub mod media;

@@ -6,8 +6,10 @@
 mod change;
 mod document;
 mod faults;
+mod stored;
 
-pub use document::{malformed, parse_post, parse_put, parse_renewal};
+pub use document::{malformed, parse_patch, parse_post, parse_put};
+pub use stored::stored_changes;
 
 use std::sync::Arc;
 
@@ -111,6 +113,13 @@ impl Operation {
 }
 
 impl Change {
+    /// Its normal form: a JSON object, defaults left out, tags quoted, the body as it came.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        self.write(&mut text);
+        text
+    }
+
     fn write(&self, out: &mut String) {
         let mut member = |name: &str, value: &str| {
             out.push(if name == "method" { '{' } else { ',' });

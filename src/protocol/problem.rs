@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::name::{ResourceName, TransactionId};
 use super::state::Transaction;
-use super::tag::StateTag;
+use super::tag::{DraftTag, StateTag};
 
 /// A problem type: the last segment of its URI `/problems/{slug}` (contract §8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -304,6 +304,8 @@ pub struct Conflict {
     pub if_none_match: Option<String>,
     /// Its tag, or none where it does not exist.
     pub current: Option<StateTag>,
+    /// Its tag in the draft, where it is the draft's state that was judged.
+    pub draft: Option<DraftTag>,
     /// Who wrote that state.
     pub transaction: Option<TransactionId>,
     /// The state itself, where the client asked for it.

@@ -80,6 +80,8 @@ pub struct Transaction {
     pub digest: Option<[u8; 32]>,
     /// What became of each change: a JSON array.
     pub outcome: Option<Arc<str>>,
+    /// What [`super::draft`] keeps beside the operation.
+    pub draft: Option<Arc<str>>,
 }
 
 impl Transaction {

@@ -24,7 +24,7 @@ pub(super) type ResourceColumns = (
 /// The same as Rust values.
 pub(super) type ResourceRow = (i64, i64, bool, String, Option<String>, OffsetDateTime, Uuid);
 
-/// id, state, version, nonce, created_at, expires_at, finished_at, reference, metadata, operation, digest, outcome.
+/// id, state, version, nonce, created_at, expires_at, finished_at, reference, metadata, operation, digest, outcome, draft.
 pub(super) type TransactionColumns = (
     SqlUuid,
     Text,
@@ -37,6 +37,7 @@ pub(super) type TransactionColumns = (
     Nullable<Text>,
     Nullable<Text>,
     Nullable<Binary>,
+    Nullable<Text>,
     Nullable<Text>,
 );
 /// The same as Rust values.
@@ -52,6 +53,7 @@ pub(super) type TransactionRow = (
     Option<String>,
     Option<String>,
     Option<Vec<u8>>,
+    Option<String>,
     Option<String>,
 );
 
@@ -82,7 +84,7 @@ pub(super) fn ground((now, purge_horizon, version_floor, epoch): GroundRow) -> G
 macro_rules! transaction_columns {
     () => {
         "x.id, x.state, x.version, x.nonce, x.created_at, x.expires_at, x.finished_at, x.reference, x.metadata, \
-         x.operation, x.digest, x.outcome"
+         x.operation, x.digest, x.outcome, x.draft"
     };
 }
 pub(super) use transaction_columns;
@@ -115,6 +117,7 @@ pub(super) fn transaction(row: TransactionRow) -> Result<Transaction, StoreError
         operation,
         digest,
         outcome,
+        draft,
     ) = row;
     let digest = match digest.map(<[u8; 32]>::try_from) {
         None => None,
@@ -134,5 +137,6 @@ pub(super) fn transaction(row: TransactionRow) -> Result<Transaction, StoreError
         operation: operation.map(Into::into),
         digest,
         outcome: outcome.map(Into::into),
+        draft: draft.map(Into::into),
     })
 }

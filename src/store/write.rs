@@ -276,6 +276,7 @@ fn uncommitted<'a, const FORM: u8>(
             row.digest.as_ref().map(|digest| digest.as_slice())
         }),
         outcomes: column(rows, |row| row.outcome.as_deref()),
+        drafts: column(rows, |row| row.draft.as_deref()),
         positions: rows.iter().map(|(_, position)| *position).collect(),
         lifetime: PhantomData,
     }
@@ -350,6 +351,7 @@ fn committed<'a, const FORM: u8>(
             row.digest.as_ref().map(|digest| digest.as_slice())
         }),
         outcomes: column(rows, |row| row.outcome.as_deref()),
+        drafts: column(rows, |row| row.draft.as_deref()),
         positions: rows.iter().map(|(_, position)| *position).collect(),
         lifetime: PhantomData,
     }

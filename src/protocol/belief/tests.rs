@@ -70,6 +70,7 @@ fn direct(number: u8, change: Change) -> Command {
 fn naming(number: u8, changes: Vec<Change>) -> Command {
     let content = PutContent {
         operation: Some(Operation::new(changes)),
+        draft: false,
         new: Default::default(),
     };
     command(

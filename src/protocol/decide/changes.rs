@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::judge;
-use crate::protocol::command::Command;
+use crate::protocol::command::{Action, Command};
 use crate::protocol::condition::{Conditions, Judgement};
 use crate::protocol::name::ResourceName;
 use crate::protocol::operation::{Change, ChangeMethod, JSON};
@@ -39,6 +39,7 @@ pub(super) fn absent(world: &World, command: &Command, target: &ResourceName) ->
             if_match: sent.if_match.map(|list| list.canonical()),
             if_none_match: sent.if_none_match.map(|list| list.canonical()),
             current: None,
+            draft: None,
             transaction: Some(tombstone.transaction),
             body: None,
         }]),
@@ -70,14 +71,24 @@ pub(super) fn apply(
     changes: &[Change],
     direct: bool,
 ) -> Result<Vec<ChangeOutcome>, Problem> {
-    judge_all(world, command, changes, direct)?;
-    let bodies = new_bodies(world, changes, direct)?;
+    let bodies = check(world, command, changes, direct)?;
     let operation = world.operations();
     let mut outcomes = Vec::with_capacity(changes.len());
     for (change, body) in changes.iter().zip(bodies) {
         outcomes.push(write(world, command, change, body, operation));
     }
     Ok(outcomes)
+}
+
+/// The bodies that `changes` would leave behind, or why they cannot be applied: all conditions, then all patches.
+pub(super) fn check(
+    world: &World,
+    command: &Command,
+    changes: &[Change],
+    direct: bool,
+) -> Result<Vec<Option<Arc<str>>>, Problem> {
+    judge_all(world, command, changes, direct)?;
+    new_bodies(world, changes, direct)
 }
 
 fn judge_all(
@@ -110,6 +121,10 @@ fn judge_all(
         || "If-None-Match: *".to_owned(),
         |transaction| format!("If-Match: {}", transaction.tag),
     );
+    let put = match command.action {
+        Action::Commit => "PUT the changes",
+        _ => "PUT",
+    };
     let lines: Vec<String> = conflicts.iter().take(3).map(advice).collect();
     let more = conflicts.len().saturating_sub(lines.len());
     let more = if more == 0 {
@@ -120,7 +135,7 @@ fn judge_all(
     Err(Problem::new(
         Slug::StaleResource,
         format!(
-            "Nothing was changed, and nothing recorded. {}{more} Decide again from these states, then PUT to this URI \
+            "Nothing was changed, and nothing recorded. {}{more} Decide again from these states, then {put} to this URI \
              again with the header line {transaction_tag}",
             lines.join(" ")
         ),
@@ -172,6 +187,7 @@ fn conflict(
             .as_ref()
             .map(|list| list.canonical()),
         current: present.map(|resource| resource.tag),
+        draft: None,
         transaction: stored.map(|resource| resource.transaction),
         body: present
             .filter(|_| representation)
@@ -214,7 +230,7 @@ fn stale_direct(judgement: Judgement, method: ChangeMethod, conflict: Conflict) 
 }
 
 /// Places told of at once, where one patch may have many at fault; each patch that fails has one at least.
-const PATCH_FAULTS_MAX: usize = 100;
+pub(super) const PATCH_FAULTS_MAX: usize = 100;
 
 /// The body after each change: `None` for deletions and assertions.
 fn new_bodies(
@@ -264,7 +280,7 @@ fn new_bodies(
     }
 }
 
-fn patch_error(base: &str, failure: PatchFailure) -> FieldError {
+pub(super) fn patch_error(base: &str, failure: PatchFailure) -> FieldError {
     FieldError {
         pointer: format!("{base}{}", failure.place),
         detail: failure.detail,
@@ -272,7 +288,7 @@ fn patch_error(base: &str, failure: PatchFailure) -> FieldError {
 }
 
 /// The problem of patches of which one cannot be applied; the first failure says which problem it is.
-fn unfit(first: FailureKind) -> Problem {
+pub(super) fn unfit(first: FailureKind) -> Problem {
     match first {
         FailureKind::Unfit => Problem::new(
             Slug::PatchConflict,

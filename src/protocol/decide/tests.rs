@@ -1,5 +1,6 @@
 //! The decisions, one by one, on states made by hand: which refusal comes first, and what a success writes.
 
+mod drafts;
 mod patches;
 
 use std::sync::Arc;
@@ -412,6 +413,7 @@ fn a_reference_is_shared_while_open_and_free_after_expiry() {
     assert_eq!(shared.id, id(1));
     let content = PutContent {
         operation: Some(Operation::new(vec![])),
+        draft: false,
         new: new("r"),
     };
     let named = command(3, conditions(&[], &["*"]), Action::Put(Ok(content)));

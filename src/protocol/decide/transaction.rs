@@ -5,6 +5,7 @@ use std::sync::Arc;
 use etag::EntityTag;
 
 use super::changes::{self, ChangeOutcome};
+use super::draft;
 use super::refusal::{already_finished, answerable, duplicate_reference, stale, unknown_id, weak};
 use super::{judge_content_first, judge_content_last, parsed};
 use crate::protocol::command::{Command, Done, NewTransaction, PutContent, Verdict};
@@ -69,6 +70,9 @@ pub(super) fn put(
     if transaction.state == State::Committed {
         return finished(command, conditions, &transaction, early);
     }
+    if early.is_some_and(|put| draft::is_repeated_save(command, conditions, put, &transaction)) {
+        return Ok(Done::Replayed(transaction));
+    }
     judge(conditions, &transaction)?;
     let content = judge_content_last(content)?;
     unchanged(&transaction, &content.new)?;
@@ -78,14 +82,16 @@ pub(super) fn put(
             "To cancel this transaction, DELETE it.",
         ));
     };
+    if content.draft {
+        return draft::save(world, command, transaction, operation).map(Done::Saved);
+    }
     let outcome = changes::apply(world, command, &operation.changes, false)?;
-    Ok(Done::Applied(record(
-        world,
-        command,
-        transaction,
-        operation,
-        outcome,
-    )))
+    let drafted = Transaction {
+        draft: None,
+        ..transaction
+    };
+    let applied = record(world, command, drafted, operation, outcome);
+    Ok(Done::Applied(applied))
 }
 
 /// `PATCH /transactions/{id}`: another `expires_at`.
@@ -177,6 +183,11 @@ fn name(world: &mut World, command: &Command, content: &PutContent) -> Verdict {
         world.write_transaction(transaction.clone(), None);
         return Ok(Done::Named(transaction));
     };
+    if content.draft {
+        let saved = draft::save(world, command, transaction, operation)?;
+        free_reference(world, command, &content.new);
+        return Ok(Done::Named(saved));
+    }
     let outcome = changes::apply(world, command, &operation.changes, false)?;
     free_reference(world, command, &content.new);
     Ok(Done::Named(record(
@@ -206,10 +217,11 @@ fn opened(world: &World, command: &Command, new: &NewTransaction) -> Transaction
         operation: None,
         digest: None,
         outcome: None,
+        draft: None,
     }
 }
 
-fn record(
+pub(super) fn record(
     world: &mut World,
     command: &Command,
     mut transaction: Transaction,
@@ -229,7 +241,7 @@ fn record(
     transaction
 }
 
-fn next_tag(transaction: &Transaction, command: &Command) -> DocumentTag {
+pub(super) fn next_tag(transaction: &Transaction, command: &Command) -> DocumentTag {
     DocumentTag {
         version: transaction.tag.version + 1,
         nonce: command.nonce,
@@ -244,6 +256,7 @@ fn finished(
     content: Option<&PutContent>,
 ) -> Verdict {
     let same = content
+        .filter(|content| !content.draft)
         .and_then(|content| content.operation.as_ref())
         .is_some_and(|operation| Some(operation.digest) == transaction.digest);
     let problem =
@@ -254,12 +267,7 @@ fn finished(
             transaction.tag
         )
     };
-    // By itself: a false If-Match, which a replay may disregard, would hide it.
-    let none_match = Conditions {
-        if_none_match: conditions.if_none_match.clone(),
-        ..Conditions::default()
-    };
-    if judgement(&none_match, transaction) == Judgement::IfNoneMatchFalse {
+    if !none_match_holds(conditions, transaction) {
         if same {
             return problem(Slug::AlreadyApplied, applied());
         }
@@ -280,7 +288,7 @@ fn finished(
     }
 }
 
-fn existing(world: &World, command: &Command) -> Result<Transaction, Problem> {
+pub(super) fn existing(world: &World, command: &Command) -> Result<Transaction, Problem> {
     lookup(world, command)?.cloned().ok_or_else(|| {
         Problem::new(
             Slug::NotFound,
@@ -319,7 +327,7 @@ fn free_reference(world: &mut World, command: &Command, new: &NewTransaction) {
     }
 }
 
-fn required(command: &Command) -> Result<&Conditions, Problem> {
+pub(super) fn required(command: &Command) -> Result<&Conditions, Problem> {
     let conditions = parsed(&command.conditions)?;
     if conditions.satisfies_write_rule() {
         return Ok(conditions);
@@ -331,14 +339,23 @@ fn required(command: &Command) -> Result<&Conditions, Problem> {
     ))
 }
 
-fn judgement(conditions: &Conditions, transaction: &Transaction) -> Judgement {
+/// Whether `If-None-Match` is true by itself: a false If-Match, which a replay may disregard, would hide it.
+pub(super) fn none_match_holds(conditions: &Conditions, transaction: &Transaction) -> bool {
+    let none_match = Conditions {
+        if_none_match: conditions.if_none_match.clone(),
+        ..Conditions::default()
+    };
+    judgement(&none_match, transaction) != Judgement::IfNoneMatchFalse
+}
+
+pub(super) fn judgement(conditions: &Conditions, transaction: &Transaction) -> Judgement {
     conditions.judge_write(Selected::Present {
         tag: &transaction.tag.entity_tag(),
         modified: None,
     })
 }
 
-fn judge(conditions: &Conditions, transaction: &Transaction) -> Result<(), Problem> {
+pub(super) fn judge(conditions: &Conditions, transaction: &Transaction) -> Result<(), Problem> {
     match judgement(conditions, transaction) {
         Judgement::Holds => Ok(()),
         Judgement::IfMatchFalse { weak: true } => Err(weak(transaction)),

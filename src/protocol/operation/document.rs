@@ -2,7 +2,7 @@
 
 use super::change;
 use super::faults::{Faults, pointer};
-use crate::protocol::command::{NewTransaction, PutContent};
+use crate::protocol::command::{NewTransaction, PutContent, TransactionPatch};
 use crate::protocol::json::{self, Json, Kind};
 use crate::protocol::limits;
 use crate::protocol::operation::Operation;
@@ -72,12 +72,12 @@ pub fn parse_put(content: &[u8], naming: bool) -> Result<PutContent, Problem> {
     };
     let mut faults = Faults::default();
     let mut new = NewTransaction::default();
-    let mut cancel = false;
+    let mut wanted = Wanted::Committed;
     let mut changes = None;
     for (name, value) in members {
         match name.as_ref() {
             "id" | "etag" | "created_at" | "expires_at" | "finished_at" | "outcome" | "links" => {}
-            "state" => cancel = wanted_state(value, naming, &mut faults),
+            "state" => wanted = wanted_state(value, naming, &mut faults),
             "changes" => changes = Some(change::parse_changes(value, &mut faults)),
             "expires_in" if !naming => faults.add(
                 "#/expires_in",
@@ -87,6 +87,7 @@ pub fn parse_put(content: &[u8], naming: bool) -> Result<PutContent, Problem> {
             name => faults.add(pointer(name), "No such member."),
         }
     }
+    let cancel = wanted == Wanted::Cancelled;
     match (&changes, cancel) {
         (Some(_), true) => faults.add(
             "#/changes",
@@ -100,23 +101,38 @@ pub fn parse_put(content: &[u8], naming: bool) -> Result<PutContent, Problem> {
     }
     faults.into_result()?;
     let operation = changes.filter(|_| !cancel).map(Operation::new);
-    Ok(PutContent { operation, new })
+    Ok(PutContent {
+        operation,
+        draft: wanted == Wanted::Open,
+        new,
+    })
 }
 
-/// Reads the content of `PATCH /transactions/{id}`: the new `expires_in`, in seconds.
+/// Reads the content of `PATCH /transactions/{id}`: a new `expires_in`, or `{"state": "committed"}`.
 ///
 /// # Errors
 /// As [`parse_post`].
-pub fn parse_renewal(content: &[u8]) -> Result<i64, Problem> {
+pub fn parse_patch(content: &[u8]) -> Result<TransactionPatch, Problem> {
     let document = json::parse_operation(content).map_err(malformed)?;
     let Kind::Object(members) = &document.kind else {
         return Err(not_an_object("#"));
     };
     let mut faults = Faults::default();
     let mut new = NewTransaction::default();
+    let commits = members.iter().any(|(name, _)| name == "state");
     for (name, value) in members {
-        if name != "expires_in" || !new_member(name, value, &mut new, &mut faults) {
-            faults.add(pointer(name), "Only expires_in can be patched.");
+        match name.as_ref() {
+            "state" if value.as_str() == Some("committed") => {}
+            "state" => faults.add(
+                "#/state",
+                "\"committed\" applies the draft; to give the transaction up, DELETE it.",
+            ),
+            "expires_in" if commits => faults.add(
+                "#/expires_in",
+                "A transaction that is committed does not expire; leave it out.",
+            ),
+            "expires_in" if new_member(name, value, &mut new, &mut faults) => {}
+            name => faults.add(pointer(name), "Only expires_in or state can be patched."),
         }
     }
     if members.is_empty() {
@@ -126,7 +142,11 @@ pub fn parse_renewal(content: &[u8]) -> Result<i64, Problem> {
         );
     }
     faults.into_result()?;
-    Ok(new.expires_in.unwrap_or(limits::EXPIRES_SECONDS_DEFAULT))
+    if commits {
+        return Ok(TransactionPatch::Commit);
+    }
+    let seconds = new.expires_in.unwrap_or(limits::EXPIRES_SECONDS_DEFAULT);
+    Ok(TransactionPatch::Renew(seconds))
 }
 
 fn not_an_object(pointer: &str) -> Problem {
@@ -138,19 +158,28 @@ fn not_an_object(pointer: &str) -> Problem {
     Problem::new(Slug::InvalidOperation, detail).with_errors(vec![error])
 }
 
-fn wanted_state(value: &Json<'_>, naming: bool, faults: &mut Faults) -> bool {
+/// What a PUT wants the transaction to be.
+#[derive(Clone, Copy, PartialEq)]
+enum Wanted {
+    Committed,
+    Open,
+    Cancelled,
+}
+
+fn wanted_state(value: &Json<'_>, naming: bool, faults: &mut Faults) -> Wanted {
     match value.as_str() {
-        Some("committed") => false,
-        Some("cancelled") if naming => true,
+        Some("committed") => {}
+        Some("open") => return Wanted::Open,
+        Some("cancelled") if naming => return Wanted::Cancelled,
         Some("cancelled") => {
             faults.add("#/state", "To cancel this transaction, DELETE it; only a PUT with If-None-Match: * may create one cancelled.");
-            false
         }
-        _ => {
-            faults.add("#/state", "Leave it out, or send \"committed\".");
-            false
-        }
+        _ => faults.add(
+            "#/state",
+            "Leave it out, or send \"committed\"; \"open\" keeps the changes without applying them.",
+        ),
     }
+    Wanted::Committed
 }
 
 /// Reads one of the members that a new transaction takes; false where the name is none of them.

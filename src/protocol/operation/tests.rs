@@ -151,7 +151,7 @@ proptest! {
     fn no_content_makes_a_parser_panic(content in prop::collection::vec(any::<u8>(), 0..200), naming: bool) {
         let _ = parse_put(&content, naming);
         let _ = parse_post(&content);
-        let _ = parse_renewal(&content);
+        let _ = parse_patch(&content);
     }
 
     #[test]

@@ -67,7 +67,7 @@ macro_rules! insert_transactions {
             insert_transactions!($commit_number, ours),
             "ON CONFLICT (bucket, tenant, id) DO UPDATE SET state = excluded.state, version = excluded.version, ",
             "nonce = excluded.nonce, expires_at = excluded.expires_at, finished_at = excluded.finished_at, ",
-            "operation = excluded.operation, digest = excluded.digest, outcome = excluded.outcome, ",
+            "operation = excluded.operation, digest = excluded.digest, outcome = excluded.outcome, draft = excluded.draft, ",
             "commit_number = excluded.commit_number ",
             "WHERE transactions.state = 'open' AND transactions.version < excluded.version"
         )
@@ -75,11 +75,11 @@ macro_rules! insert_transactions {
     ($commit_number:literal, ours) => {
         concat!(
             "INSERT INTO transactions (bucket, tenant, id, state, version, nonce, created_at, expires_at, finished_at, ",
-            "reference, metadata, operation, digest, outcome, commit_number) ",
+            "reference, metadata, operation, digest, outcome, draft, commit_number) ",
             "SELECT n.bucket, u.tenant, u.id, u.state, u.version, u.nonce, u.created_at, u.expires_at, u.finished_at, ",
-            "u.reference, u.metadata, u.operation, u.digest, u.outcome, ", $commit_number,
-            " FROM n, unnest({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}) AS u(tenant, id, state, version, nonce, ",
-            "created_at, expires_at, finished_at, reference, metadata, operation, digest, outcome, position) ",
+            "u.reference, u.metadata, u.operation, u.digest, u.outcome, u.draft, ", $commit_number,
+            " FROM n, unnest({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}) AS u(tenant, id, state, version, nonce, ",
+            "created_at, expires_at, finished_at, reference, metadata, operation, digest, outcome, draft, position) ",
         )
     };
 }
@@ -130,6 +130,7 @@ statement! {
         operations: Vec<Option<&'a str>> => Array<Nullable<Text>>,
         digests: Vec<Option<&'a [u8]>> => Array<Nullable<Binary>>,
         outcomes: Vec<Option<&'a str>> => Array<Nullable<Text>>,
+        drafts: Vec<Option<&'a str>> => Array<Nullable<Text>>,
         positions: Vec<Option<i64>> => Array<Nullable<BigInt>>,
     } -> () = match FORM {
         form::OURS => concat!(insert_versions!(), insert_transactions!("n.first_commit + u.position", ours)),
@@ -155,6 +156,7 @@ statement! {
         operations: Vec<Option<&'a str>> => Array<Nullable<Text>>,
         digests: Vec<Option<&'a [u8]>> => Array<Nullable<Binary>>,
         outcomes: Vec<Option<&'a str>> => Array<Nullable<Text>>,
+        drafts: Vec<Option<&'a str>> => Array<Nullable<Text>>,
         positions: Vec<Option<i64>> => Array<Nullable<BigInt>>,
     } -> () = match FORM {
         form::OURS => concat!("WITH n AS (SELECT bucket FROM buckets WHERE bucket = {}) ", insert_transactions!("NULL", ours)),
