@@ -6,6 +6,7 @@ mod support;
 
 mod description;
 mod docs;
+mod drafts;
 mod epochs;
 mod faults;
 mod history;

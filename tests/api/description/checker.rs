@@ -53,7 +53,7 @@ pub(crate) fn observe(method: &str, path: &str, response: &Response) {
             .get(method.to_lowercase())
             .is_none();
     let shown = method != "GET"
-        && template == RESOURCE
+        && [RESOURCE, DRAFT].contains(&template)
         && response.status < 300
         && !response.body.is_empty();
     if !(below || undeclared || shown || response.status == 408) {
@@ -62,6 +62,7 @@ pub(crate) fn observe(method: &str, path: &str, response: &Response) {
 }
 
 const RESOURCE: &str = "/resources/{collection}/{key}";
+const DRAFT: &str = "/transactions/{id}/resources/{collection}/{key}";
 const VERSIONS: &str = "/resources/{collection}/{key}/versions";
 const VERSION: &str = "/resources/{collection}/{key}/versions/{version}";
 
@@ -82,6 +83,11 @@ pub(super) fn template(path: &str) -> Option<&'static str> {
         }
         ["transactions"] => "/transactions",
         ["transactions", id] if named(id) => "/transactions/{id}",
+        ["transactions", id, "resources", name, key]
+            if [id, name, key].iter().all(|s| named(s)) =>
+        {
+            DRAFT
+        }
         ["problems", slug] if named(slug) => "/problems/{slug}",
         ["openapi.yaml"] => "/openapi.yaml",
         ["openapi.json"] => "/openapi.json",

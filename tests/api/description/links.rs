@@ -61,14 +61,7 @@ const STARTS: &[Start] = &[
         CREATE,
         "create",
     ),
-    (
-        "patchTransaction",
-        "200",
-        Act::Open,
-        OPENED,
-        STAR,
-        "example",
-    ),
+    ("patchTransaction", "200", Act::Open, OPENED, STAR, "renew"),
 ];
 
 /// What following a link to the operation answers.

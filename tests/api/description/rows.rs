@@ -44,6 +44,7 @@ const SHOWN: (&str, &str) = ("prefer", "return=representation");
 const JSON_PATCH: (&str, &str) = ("content-type", "application/json-patch+json");
 const ALICE: &str = "/resources/accounts/alice";
 const TRANSACTION: &str = "/transactions/01980f3e-7a10-7c5e-9d0b-6a3f5f0c2b11";
+const VIEW: &str = "/transactions/01980f3e-7a10-7c5e-9d0b-6a3f5f0c2b11/resources/accounts/alice";
 const OWN: &str = "/transactions/01980f3f-02c4-7d19-b3e8-2c9d4a7f6b05";
 
 /// Successful answers: `operationId status example`.
@@ -157,7 +158,7 @@ pub(super) const ANSWERS: &[Row] = &[
         "",
     ),
     row(
-        "putTransaction 200 example",
+        "putTransaction 200 applied",
         200,
         Act::Open,
         "PUT",
@@ -184,13 +185,40 @@ pub(super) const ANSWERS: &[Row] = &[
         "cancel",
     ),
     row(
-        "patchTransaction 200 example",
+        "putTransaction 200 saved",
+        200,
+        Act::Open,
+        "PUT",
+        TRANSACTION,
+        &[TAG],
+        "save",
+    ),
+    row(
+        "patchTransaction 200 renewed",
         200,
         Act::Open,
         "PATCH",
         TRANSACTION,
         &[TAG],
-        "example",
+        "renew",
+    ),
+    row(
+        "patchTransaction 200 committed",
+        200,
+        Act::Drafted,
+        "PATCH",
+        TRANSACTION,
+        &[STAR],
+        "commit",
+    ),
+    row(
+        "getDraftResource 200 example",
+        200,
+        Act::Open,
+        "GET",
+        VIEW,
+        &[],
+        "",
     ),
     row(
         "getProblemType 200 example",

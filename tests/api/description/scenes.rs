@@ -23,6 +23,8 @@ pub(super) enum Act {
     Resources,
     /// And an open transaction.
     Open,
+    /// And it has a draft.
+    Drafted,
     /// Alice's account is another, and the limit is gone.
     Moved,
     /// The transaction has been applied.
@@ -138,6 +140,12 @@ impl Scene {
         let star = [("if-match", "*")];
         match act {
             Act::Resources | Act::Open => {}
+            Act::Drafted => {
+                let save = self.real(&body_of(document, "putTransaction", "save").to_string());
+                self.client
+                    .send("PUT", &path, &star, Some(&save))
+                    .expect(200);
+            }
             Act::Moved => {
                 let alice = "/resources/accounts/alice";
                 self.client

@@ -46,8 +46,12 @@ impl Sent {
             ("putTransaction", _) if self.names() => 201,
             // It exists.
             (_, "If-None-Match") => 412,
-            ("putResource" | "patchResource", "Prefer") => 200,
+            (
+                "putResource" | "patchResource" | "putDraftResource" | "patchDraftResource",
+                "Prefer",
+            ) => 200,
             ("putResource" | "patchResource" | "deleteResource" | "deleteTransaction", _) => 204,
+            ("putDraftResource" | "patchDraftResource" | "deleteDraftResource", _) => 204,
             ("createTransaction", _) => 201,
             _ => 200,
         }
@@ -97,7 +101,7 @@ impl Sent {
                 response.text()
             )];
         }
-        let shown = self.template == "/resources/{collection}/{key}"
+        let shown = self.template.ends_with("/resources/{collection}/{key}")
             && response.status == 200
             && self.body.is_some();
         if shown {
@@ -178,10 +182,10 @@ fn every_example_of_a_request_is_answered_as_the_file_shows() {
     let mut wrong = Vec::new();
     for sent in &all {
         let reads = matches!(sent.method, "get" | "head");
-        let act = if sent.id == "createTransaction" {
-            Act::Resources
-        } else {
-            Act::Open
+        let act = match (sent.id.as_str(), sent.body.as_ref()) {
+            ("createTransaction", _) => Act::Resources,
+            ("patchTransaction", Some((name, _))) if name == "commit" => Act::Drafted,
+            _ => Act::Open,
         };
         // Reads share a scene with what comes before the next write.
         let mut current = scene

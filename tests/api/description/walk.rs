@@ -1,5 +1,7 @@
 //! A walk that produces every answer that the file declares, and checks each.
 
+mod drafts;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -65,10 +67,10 @@ impl Walk {
             .cloned()
             .collect();
         for template in &templates {
-            let path = if template == TRANSACTION {
-                transaction.to_owned()
-            } else {
-                filled(&self.document, template)
+            let path = match template.as_str() {
+                TRANSACTION => transaction.to_owned(),
+                drafts::DRAFT => format!("{transaction}/resources/accounts/alice"),
+                _ => filled(&self.document, template),
             };
             for method in ["GET", "HEAD"] {
                 let read = self.step(method, template, &path, &[], None).expect(200);
@@ -342,6 +344,7 @@ fn every_declared_answer_is_produced_and_every_produced_one_declared() {
     walk.read_all(&transaction);
     walk.resources();
     walk.transactions();
+    walk.drafts();
     let nowhere = "postgres://nobody@127.0.0.1:1/nothing";
     let short = |engine: &mut ifmatch::engine::Settings| {
         engine.connection_timeout = Duration::from_millis(50);
