@@ -42,7 +42,7 @@ pub(super) enum Attempt {
     /// Nothing was written.
     Passed,
     /// The connection broke. The statement may have committed, may do so yet, or never.
-    InDoubt(Doubt),
+    InDoubt(Box<Doubt>),
 }
 
 /// A belief of which it is not known whether it was applied.
@@ -121,10 +121,10 @@ impl Believer {
                     "a statement was not acknowledged; looking what became of it"
                 );
                 Ok(match Proof::of(tenant, &believed.world) {
-                    Some(proof) => Attempt::InDoubt(Doubt {
+                    Some(proof) => Attempt::InDoubt(Box::new(Doubt {
                         proof,
                         verdicts: believed.verdicts,
-                    }),
+                    })),
                     None => Attempt::Passed,
                 })
             }

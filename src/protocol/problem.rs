@@ -177,7 +177,7 @@ impl Slug {
                 "patch-conflict",
                 409,
                 "The patch does not fit the resource",
-                "A JSON Patch test failed, a path leads nowhere, or the result could not be stored. Nothing was changed.",
+                "A JSON Patch test failed, a path leads nowhere, the result could not be stored, or a draft changes the resource already. Nothing was changed.",
                 "Read the resource, make a patch that fits it, and send that under the new tag.",
             ),
             Self::TransactionCancelled => (

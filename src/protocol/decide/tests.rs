@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::*;
 use crate::protocol::clock::Timestamp;
-use crate::protocol::command::PutContent;
 use crate::protocol::name::{ResourceName, Tenant, TransactionId};
 use crate::protocol::operation::{self, Change};
 use crate::protocol::state::{State, Transaction};
@@ -404,12 +403,8 @@ fn a_reference_is_shared_while_open_and_free_after_expiry() {
         panic!()
     };
     assert_eq!(shared.id, id(1));
-    let content = PutContent {
-        operation: Some(Operation::new(vec![])),
-        draft: false,
-        new: new("r"),
-    };
-    let named = command(3, conditions(&[], &["*"]), Action::Put(Ok(content)));
+    let content = r#"{"reference":"r","changes":[{"method":"GET","target":"/resources/a/k","if_none_match":"*"}]}"#;
+    let named = put(3, &[], &["*"], content);
     let problem = refused(decide(&mut world, &named));
     assert_eq!(
         (problem.slug, problem.location),

@@ -99,6 +99,30 @@ fn contexts(client: &mut Client) {
         .expect(204);
 }
 
+/// Recorded one by one, saved whole, seen and committed.
+fn drafts(client: &mut Client) {
+    for number in 0..OFTEN {
+        let (path, _) = client.open_transaction();
+        let view = format!("{path}/resources/many/k{}", 300 + number);
+        assert_eq!(put(client, &view, ("if-match", "*"), "3").0, 204);
+        let fresh = format!("{path}/resources/many/fresh{number}");
+        assert_eq!(put(client, &fresh, ("if-none-match", "*"), "3").0, 204);
+        client.get(&view).expect(200);
+        client
+            .get(&format!("{path}/resources/many/k9000"))
+            .expect(200);
+        client
+            .get(&format!("{path}/resources/many/nowhere"))
+            .expect(404);
+        let save = format!(r#"{{"state":"open","changes":[{}]}}"#, change("k400", "*"));
+        assert_eq!(put(client, &path, ("if-match", "*"), &save).0, 200);
+        let commit = Some(r#"{"state": "committed"}"#);
+        client
+            .send("PATCH", &path, &[("if-match", "*")], commit)
+            .expect(200);
+    }
+}
+
 fn read(client: &mut Client) {
     client.get("/resources/many/k1234").expect(200);
     client.get("/resources/many/nowhere").expect(404);
@@ -197,10 +221,11 @@ fn no_request_reads_a_tenants_rows_to_find_a_few_of_them() {
         ROWS
     );
     type Requests = fn(&mut Client);
-    let kinds: [(&str, Requests); 11] = [
+    let kinds: [(&str, Requests); 12] = [
         ("exact tags", exact_tags),
         ("any tag", any_tag),
         ("contexts", contexts),
+        ("drafts", drafts),
         ("read", read),
         ("read named", read_named),
         ("read versions", read_versions),
