@@ -31,6 +31,7 @@ PREPARED = json.loads(os.environ["IFMATCH_PREPARED"])
 LATELY = f"{(int(time.time() * 1000) >> 16) - 1:08x}"
 UNUSED = itertools.count()
 RESOURCE = "/resources/{collection}/{key}"
+DRAFT = "/transactions/{id}/resources/{collection}/{key}"
 ID = rf"^{LATELY}-[0-9a-f]{{4}}-7[0-9a-f]{{3}}-[89ab][0-9a-f]{{3}}-[0-9a-f]{{12}}$"
 
 
@@ -107,6 +108,8 @@ def parameters(schema):
     for method, known in zip(("put", "patch", "delete"), PREPARED["ids"][1:]):
         own = {**found["TransactionId"], "example": known}
         transaction[method]["parameters"] = [own, *transaction[method]["parameters"]]
+    # Only a transaction that has a draft can be committed.
+    del transaction["patch"]["requestBody"]["content"]["application/json"]["examples"]["commit"]
     for example in transaction["put"]["requestBody"]["content"]["application/json"]["examples"].values():
         for item in example["value"].get("changes", []):
             if "if_match" in item:
@@ -125,22 +128,23 @@ def documents(schema):
         "metadata": {"type": "object", "maxProperties": 20},
     }
     found["TransactionCreate"]["properties"].update(common)
-    found["TransactionPatch"]["properties"]["expires_in"] = common["expires_in"]
+    found["TransactionPatch"]["properties"] = {"expires_in": common["expires_in"]}
+    found["TransactionPatch"]["required"] = ["expires_in"]
     put = found["TransactionPut"]
     own = {name: {} for name in ["id", "etag", "created_at", "expires_at", "finished_at", "outcome", "links"]}
-    put["properties"] = {**put["properties"], **common, "changes": changes(), "state": one_of("committed", "cancelled"), **own}
+    put["properties"] = {**put["properties"], **common, "changes": changes(), "state": one_of("committed", "open", "cancelled"), **own}
     put["required"] = ["changes"]
     put["additionalProperties"] = False
 
 
 def shown_documents(schema):
     """`Prefer: return=representation` is told in prose alone: two forms of success would break both Rust generators."""
-    resource = schema["paths"][RESOURCE]
-    for method in ("put", "patch"):
-        written = resource[method]["responses"]["204"]
-        content = {"application/json": {"schema": {}}}
-        shown = {"description": "Written, and shown.", "headers": written["headers"], "content": content}
-        resource[method]["responses"]["200"] = shown
+    for resource in (schema["paths"][RESOURCE], schema["paths"][DRAFT]):
+        for method in ("put", "patch"):
+            written = resource[method]["responses"]["204"]
+            content = {"application/json": {"schema": {}}}
+            shown = {"description": "Written, and shown.", "headers": written["headers"], "content": content}
+            resource[method]["responses"]["200"] = shown
 
 
 @schemathesis.hook
@@ -180,7 +184,8 @@ def right_put(case):
         case.headers = {"If-None-Match": "*"}
         return document
     naming = dict(case.headers or {}).get("If-None-Match") == "*"
-    document.pop("state", None)
+    if document.get("state") != "open":
+        document.pop("state", None)
     if not naming:
         for name in ("expires_in", "reference", "metadata"):
             document.pop(name, None)
@@ -231,6 +236,8 @@ def before_call(context, case, kwargs):
     # Stateful testing watches what was deleted.
     if case.operation.path == RESOURCE and case.method != "PUT" and case.meta.phase.name != "stateful":
         create(case.formatted_path)
+    if case.operation.path == DRAFT and case.method != "PUT" and case.meta.phase.name != "stateful":
+        create("/resources" + case.formatted_path.partition("/resources")[2])
     if case.meta.generation.mode.is_positive:
         mend(case, writes)
 

@@ -216,6 +216,7 @@ fn commits_and_writes(servers: &[Server], rounds: usize) {
         let (transaction, _) = clients[0].open_transaction();
         let path = |who: usize| format!("/resources/a/{round}-{who}");
         let create = [("if-none-match", "*")];
+        clients[0].put_new(&path(3), "0");
         clients[0]
             .send(
                 "PUT",
@@ -232,7 +233,11 @@ fn commits_and_writes(servers: &[Server], rounds: usize) {
             _ => client.send(
                 "PUT",
                 &format!("{transaction}{}", path(who)),
-                &create,
+                if who == 2 {
+                    &create
+                } else {
+                    &[("if-match", "*")]
+                },
                 Some("1"),
             ),
         });
@@ -256,8 +261,8 @@ fn commits_and_writes(servers: &[Server], rounds: usize) {
                 taken,
                 "{answers:#?}"
             );
-            let there = clients[0].get(&path(who)).status == 200;
-            assert_eq!(there, taken && committed, "{answers:#?}");
+            let written = clients[0].get(&path(who)).text() == "1";
+            assert_eq!(written, taken && committed, "{answers:#?}");
         }
         if committed && condition != "*" {
             assert_eq!(applied.len(), 1, "only what was reviewed");
