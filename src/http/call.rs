@@ -147,6 +147,7 @@ impl Call {
             representation: preferences.representation,
             strict: preferences.strict,
             conditions,
+            key: None,
             action,
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::condition::{ConditionFault, Conditions};
+use super::key::RequestKey;
 use super::name::{ResourceName, Tenant, TransactionId};
 use super::operation::{Change, ChangeMethod, Operation};
 use super::problem::Problem;
@@ -24,6 +25,8 @@ pub struct Command {
     pub strict: bool,
     /// The header's conditions.
     pub conditions: Result<Conditions, ConditionFault>,
+    /// The key that it came with; of direct writes and `POST /transactions` only.
+    pub key: Option<RequestKey>,
     /// What is to be done.
     pub action: Action,
 }
@@ -40,8 +43,8 @@ pub enum Action {
         /// The operation, or why the content is refused.
         content: Result<Operation, Problem>,
     },
-    /// `POST /transactions`.
-    Create(Result<NewTransaction, Problem>),
+    /// `POST /transactions`; with an operation, in one command.
+    Create(Result<PutContent, Problem>),
     /// `PUT /transactions/{id}`, in both forms.
     Put(Result<PutContent, Problem>),
     /// `PATCH /transactions/{id}` with a new `expires_in`, in seconds.
@@ -61,10 +64,10 @@ pub struct NewTransaction {
     pub metadata: Option<Arc<str>>,
 }
 
-/// The content of `PUT /transactions/{id}`.
-#[derive(Clone, Debug)]
+/// The content of `PUT /transactions/{id}` and of `POST /transactions`.
+#[derive(Clone, Debug, Default)]
 pub struct PutContent {
-    /// The operation, or `None` for `{"state": "cancelled"}`.
+    /// The operation, or `None` for `{"state": "cancelled"}` and for a POST that creates a context.
     pub operation: Option<Operation>,
     /// Members that only the creating form takes.
     pub new: NewTransaction,
@@ -96,6 +99,8 @@ pub enum Done {
     Renewed(Transaction),
     /// The transaction was cancelled.
     Cancelled,
+    /// What the first request with the same key did; this one did nothing.
+    Again(Box<Done>),
 }
 
 /// What a client is told.
@@ -108,7 +113,7 @@ impl Command {
             Action::Write { content, .. } => content.is_err(),
             Action::Put(content) => content.is_err(),
             Action::Renew(content) => content.is_err(),
-            Action::Create(new) => return new.is_err() || self.conditions.is_err(),
+            Action::Create(content) => return content.is_err() || self.conditions.is_err(),
             Action::Cancel(content) => content.is_err(),
         };
         let unconditional = match &self.conditions {
@@ -126,6 +131,10 @@ impl Command {
                 ..
             }
             | Action::Put(Ok(PutContent {
+                operation: Some(operation),
+                ..
+            }))
+            | Action::Create(Ok(PutContent {
                 operation: Some(operation),
                 ..
             })) => operation
@@ -163,8 +172,9 @@ impl Command {
     /// The reference that it wants to take, if any.
     pub fn reference(&self) -> Option<&Arc<str>> {
         match &self.action {
-            Action::Create(Ok(new)) => new.reference.as_ref(),
-            Action::Put(Ok(content)) => content.new.reference.as_ref(),
+            Action::Create(Ok(content)) | Action::Put(Ok(content)) => {
+                content.new.reference.as_ref()
+            }
             _ => None,
         }
     }

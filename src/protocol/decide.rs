@@ -4,6 +4,7 @@
 //! of one change. The order in which refusals win is contract §3, "Order", and §5, "Order of failures".
 
 mod changes;
+mod keyed;
 mod refusal;
 mod transaction;
 
@@ -23,6 +24,14 @@ use super::world::World;
 ///
 /// Refused commands leave `world` as it was.
 pub fn decide(world: &mut World, command: &Command) -> Verdict {
+    match &command.key {
+        Some(key) => keyed::decide(world, command, key),
+        None => act(world, command),
+    }
+}
+
+/// Decides one command as if it had no key, or a new one.
+fn act(world: &mut World, command: &Command) -> Verdict {
     match &command.action {
         Action::Write {
             method,
@@ -35,13 +44,15 @@ pub fn decide(world: &mut World, command: &Command) -> Verdict {
             }
             let operation = judge_content_first(content)?;
             let conditions = required(&command.conditions, *method)?;
-            refuse_unsafe_to_repeat(conditions, *method)?;
+            if command.key.is_none() {
+                refuse_unsafe_to_repeat(conditions, *method)?;
+            }
             if operation.is_none() {
                 changes::judge_direct(world, command, *method, target)?;
             }
             write_directly(world, command, target, judge_content_last(content)?)
         }
-        Action::Create(new) => transaction::create(world, command, new),
+        Action::Create(content) => transaction::create(world, command, content),
         Action::Put(content) => transaction::put(world, command, content),
         Action::Renew(content) => transaction::renew(world, command, content),
         Action::Cancel(content) => transaction::cancel(world, command, content),
@@ -95,7 +106,7 @@ fn parsed(conditions: &Result<Conditions, ConditionFault>) -> Result<&Conditions
     })
 }
 
-/// A direct JSON Patch or increment under `If-Match: *` might be applied twice by a client that repeats it.
+/// A direct JSON Patch or increment under `If-Match: *` might be applied twice by a client that repeats it without a key.
 fn refuse_unsafe_to_repeat(conditions: &Conditions, method: ChangeMethod) -> Result<(), Problem> {
     let patch = match method {
         ChangeMethod::Patch(PatchKind::JsonPatch) => "A JSON Patch",
@@ -111,8 +122,8 @@ fn refuse_unsafe_to_repeat(conditions: &Conditions, method: ChangeMethod) -> Res
     Err(Problem::new(
         Slug::PreconditionRequired,
         format!(
-            "Nothing was changed. {patch} under If-Match: * could be applied twice if it had to be repeated: send \
-             If-Match: <the ETag you read>, or PUT it in a transaction."
+            "Nothing was changed. {patch} under If-Match: * could be applied twice if it had to be repeated: add the header \
+             line Idempotency-Key: <a UUID of your own>, or send If-Match: <the ETag you read>, or PUT it in a transaction."
         ),
     ))
 }

@@ -9,6 +9,7 @@ pub mod condition;
 pub mod cursor;
 pub mod decide;
 pub mod json;
+pub mod key;
 pub mod limits;
 pub mod media;
 pub mod name;

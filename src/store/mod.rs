@@ -6,6 +6,7 @@
 pub mod believed;
 pub mod error;
 pub mod history;
+pub mod keys;
 pub mod lock;
 pub mod migrate;
 pub mod pool;

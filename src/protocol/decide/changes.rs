@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::judge;
-use crate::protocol::command::Command;
+use crate::protocol::command::{Action, Command};
 use crate::protocol::condition::{Conditions, Judgement};
 use crate::protocol::name::ResourceName;
 use crate::protocol::operation::{Change, ChangeMethod, JSON};
@@ -106,10 +106,7 @@ fn judge_all(
     if conflicts.is_empty() {
         return Ok(());
     }
-    let transaction_tag = world.transaction(command.id).map_or_else(
-        || "If-None-Match: *".to_owned(),
-        |transaction| format!("If-Match: {}", transaction.tag),
-    );
+    let next = next_attempt(world, command);
     let lines: Vec<String> = conflicts.iter().take(3).map(advice).collect();
     let more = conflicts.len().saturating_sub(lines.len());
     let more = if more == 0 {
@@ -120,12 +117,23 @@ fn judge_all(
     Err(Problem::new(
         Slug::StaleResource,
         format!(
-            "Nothing was changed, and nothing recorded. {}{more} Decide again from these states, then PUT to this URI \
-             again with the header line {transaction_tag}",
+            "Nothing was changed, and nothing recorded. {}{more} Decide again from these states, then {next}",
             lines.join(" ")
         ),
     )
     .with_conflicts(conflicts))
+}
+
+/// How the same transaction is tried once more.
+fn next_attempt(world: &World, command: &Command) -> String {
+    if matches!(command.action, Action::Create(_)) {
+        return "POST again; the same key may be used.".to_owned();
+    }
+    let line = world.transaction(command.id).map_or_else(
+        || "If-None-Match: *".to_owned(),
+        |transaction| format!("If-Match: {}", transaction.tag),
+    );
+    format!("PUT to this URI again with the header line {line}")
 }
 
 fn advice(conflict: &Conflict) -> String {

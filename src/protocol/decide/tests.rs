@@ -53,6 +53,7 @@ fn command(
         representation: false,
         strict: false,
         conditions,
+        key: None,
         action,
     }
 }
