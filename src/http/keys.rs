@@ -55,8 +55,7 @@ pub(super) fn answered(
                 Slug::KeyReused | Slug::RequestTooOld | Slug::Gone
             )
         });
-    let mut response =
-        answer.unwrap_or_else(|problem| problems::response(&call.request, &problem));
+    let mut response = answer.unwrap_or_else(|problem| problems::response(&call.request, &problem));
     let result = if rejected { "rejected" } else { "accepted" };
     let headers = response.headers_mut();
     headers.insert(RESULT, HeaderValue::from_static(result));

@@ -94,9 +94,11 @@ fn used(command: &Command, done: &Done) -> Option<KeyUse> {
             let answer = KeyAnswer::Written(target.clone(), resource.clone());
             (*transaction, *created, answer)
         }
-        (Action::Create(_), Done::Created(made)) => {
-            (made.id, true, KeyAnswer::Transaction(Box::new(made.clone())))
-        }
+        (Action::Create(_), Done::Created(made)) => (
+            made.id,
+            true,
+            KeyAnswer::Transaction(Box::new(made.clone())),
+        ),
         (Action::Create(_), Done::Shared(found)) => {
             let answer = KeyAnswer::Transaction(Box::new(found.clone()));
             (found.id, false, answer)

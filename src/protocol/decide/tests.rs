@@ -1,5 +1,6 @@
 //! The decisions, one by one, on states made by hand: which refusal comes first, and what a success writes.
 
+mod keys;
 mod patches;
 
 use std::sync::Arc;
@@ -400,7 +401,10 @@ fn a_reference_is_shared_while_open_and_free_after_expiry() {
         command(
             number,
             conditions(&[], &[]),
-            Action::Create(Ok(new(reference))),
+            Action::Create(Ok(PutContent {
+                operation: None,
+                new: new(reference),
+            })),
         )
     };
     assert!(matches!(
