@@ -6,6 +6,8 @@
 mod client;
 #[path = "cli/crashes.rs"]
 mod crashes;
+#[path = "cli/keys.rs"]
+mod keys;
 #[path = "cli/load.rs"]
 mod load;
 #[path = "cli/program.rs"]
