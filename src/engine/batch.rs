@@ -6,7 +6,7 @@
 //! command of the batch is not locked: then all names are read once more in one snapshot, after the locks, and that
 //! snapshot is what is judged; should it show a row that was not locked, the batch begins anew.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,16 +14,16 @@ use diesel::pg::PgConnection;
 
 use super::believer::{Attempt, Believer, Doubt, Sight};
 use super::floor::Turn;
+use super::keys::keys_load;
 use crate::protocol::command::{Command, Verdict};
 use crate::protocol::decide::decide;
-use crate::protocol::key::{KeyAnswer, KeyUse};
 use crate::protocol::name::{ResourceName, Tenant, TransactionId};
 use crate::protocol::state::{Resource, State, Transaction};
 use crate::protocol::world::World;
 use crate::store::error::StoreError;
 use crate::store::lock::{self, Opened, Uses};
 use crate::store::pool::{Opening, Outcome};
-use crate::store::{keys, read, write};
+use crate::store::{read, write};
 
 /// How often a batch that lost against another runs again before its clients are told to.
 const ATTEMPTS_MAX: u32 = 12;
@@ -230,56 +230,6 @@ fn still_unused(
         return Ok(());
     }
     Err(StoreError::Conflict(diesel::result::Error::NotFound))
-}
-
-/// Reads what the keys of the commands stand for.
-///
-/// ## Concurrency
-/// Nothing is locked. It comes after everything else was locked and read: a copy of a request that has changed what this
-/// batch has read is found by its key, and a copy that commits only now has not. Who writes the same key first is found
-/// out by the insert.
-fn keys_load(
-    connection: &mut PgConnection,
-    tenant: &Tenant,
-    commands: &[Command],
-    world: &mut World,
-) -> Result<(), StoreError> {
-    let mut wanted = BTreeMap::new();
-    for command in commands {
-        if let Some(key) = &command.key {
-            *wanted.entry(&key.name).or_insert(false) |= command.representation;
-        }
-    }
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    let found = keys::keys_fetch(connection, tenant, &wanted)?;
-    let made = found.iter().filter(|(_, found)| found.written.is_none());
-    let ids: Vec<TransactionId> = made.map(|(_, found)| found.transaction).collect();
-    let transactions = match ids.is_empty() {
-        true => Vec::new(),
-        false => transactions_settled(connection, tenant, &ids)?.transactions,
-    };
-    for (name, found) in found {
-        let answer = match found.written {
-            Some((name, resource)) => KeyAnswer::Written(name, resource),
-            None => {
-                let mut made = transactions.iter();
-                let made = made.find(|transaction| transaction.id == found.transaction);
-                // Both were purged between the two statements.
-                let made = made.ok_or(StoreError::Conflict(diesel::result::Error::NotFound))?;
-                KeyAnswer::Transaction(Box::new(made.clone()))
-            }
-        };
-        let used = KeyUse {
-            fingerprint: found.fingerprint,
-            transaction: found.transaction,
-            created: found.created,
-            answer,
-        };
-        world.load_key(name, used);
-    }
-    Ok(())
 }
 
 /// The state that one command is refused on, read without locks.

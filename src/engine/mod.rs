@@ -7,6 +7,7 @@ mod batch;
 mod believer;
 mod committer;
 mod floor;
+mod keys;
 pub mod query;
 mod reader;
 
