@@ -35,7 +35,7 @@ pub(super) fn replayed(mut response: HttpResponse) -> HttpResponse {
     response
 }
 
-/// Adds what Repeatable Requests §3.2.1 asks for, where the request is one: `rejected` where its key is why nothing was
+/// Adds what Repeatable Requests ask for (section "Repeatability-Result"), where the request is one: `rejected` where its key is why nothing was
 /// done, else `accepted`, since the same request is applied once at most.
 ///
 /// # Errors

@@ -145,18 +145,18 @@ fn bare_read(line: &[u8]) -> Option<String> {
     line.iter().all(plain).then(|| text.to_owned())
 }
 
-/// The 36 characters of a UUID in any case (Repeatable Requests §3.1.1), in lower case.
+/// The 36 characters of a UUID in any case (Repeatable Requests, "Repeatability-Request-ID"), in lower case.
 fn id_read(line: &[u8]) -> Result<String, Problem> {
     let text = std::str::from_utf8(trim_ows(line)).unwrap_or_default();
     let id = Uuid::try_parse(text).ok().filter(|_| text.len() == 36);
     id.map(|id| id.as_hyphenated().to_string()).ok_or_else(|| {
         fault(
-            "Repeatability-Request-ID is a UUID of 36 characters, without quotes (Repeatable Requests §3.1.1).",
+            "Repeatability-Request-ID is a UUID of 36 characters, without quotes.",
         )
     })
 }
 
-/// An IMF-fixdate, and no other form of an HTTP-date (Repeatable Requests §5).
+/// An IMF-fixdate, and no other form of an HTTP-date (Repeatable Requests, "Server Behavior").
 fn date_read(line: &[u8]) -> Result<Timestamp, Problem> {
     let text = std::str::from_utf8(trim_ows(line)).unwrap_or_default();
     let time = httpdate::parse_http_date(text)
