@@ -8,6 +8,8 @@ mod client;
 mod crashes;
 #[path = "cli/drafts.rs"]
 mod drafts;
+#[path = "cli/keys.rs"]
+mod keys;
 #[path = "cli/load.rs"]
 mod load;
 #[path = "cli/program.rs"]

@@ -15,6 +15,7 @@ use diesel::pg::PgConnection;
 use super::believer::{Attempt, Believer, Doubt, Sight};
 use super::drafts::drafts_of;
 use super::floor::Turn;
+use super::keys::keys_load;
 use crate::protocol::command::{Command, Verdict};
 use crate::protocol::decide::decide;
 use crate::protocol::name::{ResourceName, Tenant, TransactionId};
@@ -155,6 +156,7 @@ fn run_in_txn(
         written.verdicts.clone_from(&doubt.verdicts);
         return Ok(Outcome::Rollback(()));
     }
+    keys_load(connection, &tenant, commands, &mut world)?;
     let unused: Vec<TransactionId> = ids
         .iter()
         .copied()
@@ -172,7 +174,7 @@ fn run_in_txn(
     };
     let refused: Vec<TransactionId> = unused.into_iter().filter(refused).collect();
     still_unused(connection, &tenant, world.epoch, &refused)?;
-    if world.writes().transactions.is_empty() {
+    if world.writes().transactions.is_empty() && world.writes().keys.is_empty() {
         return Ok(Outcome::Rollback(()));
     }
     write::world_write_in_txn(connection, &tenant, &world, &placeholders, &ids)?;
@@ -250,6 +252,7 @@ pub(super) fn read(
             world.load_resource(name, resource);
         }
     }
+    keys_load(connection, &command.tenant, commands, &mut world)?;
     Ok(world)
 }
 
@@ -328,7 +331,8 @@ fn lock_all(
 /// transaction.
 fn settle(turn: &mut Turn<'_>, proof: Option<&write::Proof>, doubt: &StoreError) -> Option<bool> {
     let Some(proof) = proof else {
-        return Some(true);
+        // Keys alone: whoever writes them once more waits for that COMMIT, and finds out.
+        return Some(false);
     };
     tracing::warn!(
         error = doubt as &dyn std::error::Error,

@@ -8,6 +8,7 @@ mod believer;
 mod committer;
 mod drafts;
 mod floor;
+mod keys;
 pub mod query;
 mod reader;
 

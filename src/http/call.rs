@@ -162,6 +162,7 @@ impl Call {
             representation: preferences.representation,
             strict: preferences.strict,
             conditions,
+            key: None,
             action,
         }
     }

@@ -3,7 +3,7 @@
 //! A handler extracts, asks the engine once, and presents. What a request does to a given state is
 //! decided in [`crate::protocol`]; this layer must not know of SQL, connections or commits. It is the
 //! only one besides [`crate::protocol::problem`] that knows status codes. Modules in reading order:
-//! `app` (which URI has which handlers), `call` (one request), `query`, `content` and `digest`
+//! `app` (which URI has which handlers), `call` (one request), `query`, `content`, `digest` and `keys`
 //! (what it says), `resources`, `versions`, `transactions`, `drafts`, `lists`, `service`, `description`, `docs`, `health`
 //! (handlers), `document`, `respond`, `problems` (answers), `access_log`.
 
@@ -17,6 +17,7 @@ mod docs;
 mod document;
 mod drafts;
 mod health;
+mod keys;
 mod lists;
 mod problems;
 mod query;

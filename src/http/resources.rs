@@ -8,6 +8,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 
 use super::call::Call;
 use super::content::Taken;
+use super::keys;
 use super::query::Query;
 use super::respond::{self, NO_STORE, PRIVATE, Representation};
 use super::versions;
@@ -155,25 +156,40 @@ async fn write(
     method: ChangeMethod,
     read: fn(&Call) -> Result<Content, Problem>,
 ) -> Result<HttpResponse, Problem> {
+    let answer = write_once(&call, method, read).await;
+    keys::answered(&call, answer)
+}
+
+async fn write_once(
+    call: &Call,
+    method: ChangeMethod,
+    read: fn(&Call) -> Result<Content, Problem>,
+) -> Result<HttpResponse, Problem> {
     let name = call.resource_name()?;
-    Query::of(&call, &[])?;
+    Query::of(call, &[])?;
+    let key = keys::key_of(call)?;
     let conditions = call.conditions();
-    let content = read(&call).map(|content| operation(method, &name, &conditions, content));
+    let content = read(call).map(|content| operation(method, &name, &conditions, content));
     let action = Action::Write {
         method,
         target: name.clone(),
         content,
     };
-    match call
-        .engine
-        .submit(call.command(None, conditions, action))
-        .await?
-    {
+    let mut command = call.command(None, conditions, action);
+    command.key = key;
+    match call.engine.submit(command).await? {
+        Done::Again(first) => Ok(keys::replayed(told(call, &name, *first)?)),
+        done => told(call, &name, done),
+    }
+}
+
+fn told(call: &Call, name: &ResourceName, done: Done) -> Result<HttpResponse, Problem> {
+    match done {
         Done::Written {
             transaction,
             created,
             resource,
-        } => Ok(written(&call, &name, transaction, created, &resource)),
+        } => Ok(written(call, name, transaction, created, &resource)),
         _ => Err(respond::unexpected()),
     }
 }

@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use super::call::Call;
 use super::content::Taken;
 use super::document::{self, TransactionDocument};
+use super::keys;
 use super::query::Query;
 use super::respond::{self, NO_STORE, PRIVATE, Representation};
 use crate::protocol::command::{Action, Done, PutContent, TransactionPatch, Verdict};
@@ -35,18 +36,24 @@ fn is_plain_json(media: &ContentType) -> bool {
 
 /// `POST /transactions`.
 pub(super) async fn create_transaction(call: Call) -> Result<HttpResponse, Problem> {
-    Query::of(&call, &[])?;
-    let new = match call.is_empty() {
-        true => call.no_content().and_then(|()| operation::parse_post(&[])),
-        false => call
-            .content(&TAKES)
-            .and_then(|(_, bytes)| operation::parse_post(&bytes)),
+    let answer = create_once(&call).await;
+    keys::answered(&call, answer)
+}
+
+async fn create_once(call: &Call) -> Result<HttpResponse, Problem> {
+    Query::of(call, &[])?;
+    let key = keys::key_of(call)?;
+    let parse = |bytes: &[u8]| operation::parse_post(bytes, key.is_some());
+    let content = match call.is_empty() {
+        true => call.no_content().and_then(|()| parse(&[])),
+        false => call.content(&TAKES).and_then(|(_, bytes)| parse(&bytes)),
     };
-    let verdict = call
-        .engine
-        .submit(call.command(None, call.conditions(), Action::Create(new)))
-        .await;
-    answer(&call, verdict)
+    let mut command = call.command(None, call.conditions(), Action::Create(content));
+    command.key = key;
+    match call.engine.submit(command).await {
+        Ok(Done::Again(first)) => answer(call, Ok(*first)).map(keys::replayed),
+        verdict => answer(call, verdict),
+    }
 }
 
 /// `GET /transactions/{id}`.
@@ -171,7 +178,9 @@ fn answer(call: &Call, verdict: Verdict) -> Result<HttpResponse, Problem> {
                 .insert_header((header::CACHE_CONTROL, NO_STORE))
                 .finish());
         }
-        Done::Written { .. } | Done::Drafted { .. } => return Err(respond::unexpected()),
+        Done::Written { .. } | Done::Drafted { .. } | Done::Again(_) => {
+            return Err(respond::unexpected());
+        }
     };
     transaction.present(&mut response)
 }

@@ -73,6 +73,10 @@ pub fn believe(commands: &[Command], ground: Ground, body_bytes_max: usize) -> O
 /// The operation of a command that depends on nothing but its changes: a direct write, or a transaction that the
 /// client names and gives no reference.
 fn operation(command: &Command) -> Option<&Operation> {
+    // What a key stands for has to be looked up.
+    if command.key.is_some() {
+        return None;
+    }
     match &command.action {
         Action::Write { content, .. } => content.as_ref().ok(),
         Action::Put(Ok(PutContent {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::condition::{ConditionFault, Conditions};
 use super::draft::Shown;
+use super::key::RequestKey;
 use super::name::{ResourceName, Tenant, TransactionId};
 use super::operation::{Change, ChangeMethod, Operation};
 use super::problem::Problem;
@@ -25,6 +26,8 @@ pub struct Command {
     pub strict: bool,
     /// The header's conditions.
     pub conditions: Result<Conditions, ConditionFault>,
+    /// The key that it came with; of direct writes and `POST /transactions` only.
+    pub key: Option<RequestKey>,
     /// What is to be done.
     pub action: Action,
 }
@@ -41,8 +44,8 @@ pub enum Action {
         /// The operation, or why the content is refused.
         content: Result<Operation, Problem>,
     },
-    /// `POST /transactions`.
-    Create(Result<NewTransaction, Problem>),
+    /// `POST /transactions`; with an operation, in one command.
+    Create(Result<PutContent, Problem>),
     /// `PUT /transactions/{id}`, in both forms.
     Put(Result<PutContent, Problem>),
     /// `PATCH /transactions/{id}` with a new `expires_in`, in seconds.
@@ -73,10 +76,10 @@ pub struct NewTransaction {
     pub metadata: Option<Arc<str>>,
 }
 
-/// The content of `PUT /transactions/{id}`.
-#[derive(Clone, Debug)]
+/// The content of `PUT /transactions/{id}` and of `POST /transactions`.
+#[derive(Clone, Debug, Default)]
 pub struct PutContent {
-    /// The operation, or `None` for `{"state": "cancelled"}`.
+    /// The operation, or `None` for `{"state": "cancelled"}` and for a POST that creates a context.
     pub operation: Option<Operation>,
     /// `{"state": "open"}`: the operation is kept, not applied.
     pub draft: bool,
@@ -126,6 +129,8 @@ pub enum Done {
     Renewed(Transaction),
     /// The transaction was cancelled.
     Cancelled,
+    /// What the first request with the same key did; this one did nothing.
+    Again(Box<Done>),
 }
 
 /// What a client is told.
@@ -140,7 +145,7 @@ impl Command {
             Action::Commit => false,
             Action::Put(content) => content.is_err(),
             Action::Renew(content) => content.is_err(),
-            Action::Create(new) => return new.is_err() || self.conditions.is_err(),
+            Action::Create(content) => return content.is_err() || self.conditions.is_err(),
             Action::Cancel(content) => content.is_err(),
         };
         let unconditional = match &self.conditions {
@@ -160,6 +165,10 @@ impl Command {
             | Action::Put(Ok(PutContent {
                 operation: Some(operation),
                 draft: false,
+                ..
+            }))
+            | Action::Create(Ok(PutContent {
+                operation: Some(operation),
                 ..
             })) => operation
                 .changes
@@ -227,8 +236,9 @@ impl Command {
     /// The reference that it wants to take, if any.
     pub fn reference(&self) -> Option<&Arc<str>> {
         match &self.action {
-            Action::Create(Ok(new)) => new.reference.as_ref(),
-            Action::Put(Ok(content)) => content.new.reference.as_ref(),
+            Action::Create(Ok(content)) | Action::Put(Ok(content)) => {
+                content.new.reference.as_ref()
+            }
             _ => None,
         }
     }

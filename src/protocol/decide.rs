@@ -5,6 +5,7 @@
 
 mod changes;
 mod draft;
+mod keyed;
 mod refusal;
 mod transaction;
 
@@ -25,6 +26,14 @@ use super::world::World;
 ///
 /// Refused commands leave `world` as it was.
 pub fn decide(world: &mut World, command: &Command) -> Verdict {
+    match &command.key {
+        Some(key) => keyed::decide(world, command, key),
+        None => act(world, command),
+    }
+}
+
+/// Decides one command as if it had no key, or a new one.
+fn act(world: &mut World, command: &Command) -> Verdict {
     match &command.action {
         Action::Write {
             method,
@@ -37,13 +46,15 @@ pub fn decide(world: &mut World, command: &Command) -> Verdict {
             }
             let operation = judge_content_first(content)?;
             let conditions = required(&command.conditions, *method)?;
-            refuse_unsafe_to_repeat(conditions, *method)?;
+            if command.key.is_none() {
+                refuse_unsafe_to_repeat(conditions, *method, ADD_KEY)?;
+            }
             if operation.is_none() {
                 changes::judge_direct(world, command, *method, target)?;
             }
             write_directly(world, command, target, judge_content_last(content)?)
         }
-        Action::Create(new) => transaction::create(world, command, new),
+        Action::Create(content) => transaction::create(world, command, content),
         Action::Put(content) => transaction::put(world, command, content),
         Action::Renew(content) => transaction::renew(world, command, content),
         Action::Commit => draft::commit(world, command),
@@ -103,8 +114,16 @@ fn parsed(conditions: &Result<Conditions, ConditionFault>) -> Result<&Conditions
     })
 }
 
-/// A direct JSON Patch or increment under `If-Match: *` might be applied twice by a client that repeats it.
-fn refuse_unsafe_to_repeat(conditions: &Conditions, method: ChangeMethod) -> Result<(), Problem> {
+/// What makes a direct write safe to repeat under any condition.
+const ADD_KEY: &str =
+    "add the header line Idempotency-Key: <a UUID of your own>, or PUT it in a transaction, or ";
+
+/// A JSON Patch or increment under `If-Match: *` might be applied twice by a client that repeats it without a key.
+fn refuse_unsafe_to_repeat(
+    conditions: &Conditions,
+    method: ChangeMethod,
+    advice: &str,
+) -> Result<(), Problem> {
     let patch = match method {
         ChangeMethod::Patch(PatchKind::JsonPatch) => "A JSON Patch",
         ChangeMethod::Patch(PatchKind::Increment) => "An increment",
@@ -119,8 +138,8 @@ fn refuse_unsafe_to_repeat(conditions: &Conditions, method: ChangeMethod) -> Res
     Err(Problem::new(
         Slug::PreconditionRequired,
         format!(
-            "Nothing was changed. {patch} under If-Match: * could be applied twice if it had to be repeated: send \
-             If-Match: <the ETag you read>, or PUT it in a transaction."
+            "Nothing was changed. {patch} under If-Match: * could be applied twice if it had to be repeated: {advice}send \
+             If-Match: <the ETag you read>."
         ),
     ))
 }

@@ -42,6 +42,9 @@ pub const RETENTION_SECONDS_DEFAULT: i64 = 30 * 86_400;
 /// entry.
 pub const REFERENCE_CHARS_MAX: usize = 255;
 
+/// Characters of a key that a client sends with a request: UUIDs and hashes fit several times over, and it fits into an index entry.
+pub const KEY_CHARS_MAX: usize = 255;
+
 /// Bytes of a transaction's `metadata` as JSON (16 KiB): it is carried along in every answer and list, so it is for labels, not data.
 pub const METADATA_BYTES_MAX: usize = 16_384;
 

@@ -10,6 +10,7 @@ pub mod cursor;
 pub mod decide;
 pub mod draft;
 pub mod json;
+pub mod key;
 pub mod limits;
 pub mod media;
 pub mod name;

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::clock::Timestamp;
+use super::key::{KeyName, KeyUse};
 use super::name::{ResourceName, TransactionId};
 use super::state::{Resource, State, Transaction};
 
@@ -26,6 +27,7 @@ pub struct World {
     references: HashMap<Arc<str>, TransactionId>,
     expired_references: HashMap<Arc<str>, TransactionId>,
     resources: HashMap<ResourceName, Resource>,
+    keys: HashMap<KeyName, KeyUse>,
     writes: Writes,
 }
 
@@ -65,6 +67,8 @@ pub struct Writes {
     pub heads: BTreeSet<ResourceName>,
     /// Transactions to be inserted or updated, with the version that the store has (0: no row).
     pub transactions: HashMap<TransactionId, StoredTransaction>,
+    /// Keys that stand for something now, in the order of writing.
+    pub keys: BTreeSet<KeyName>,
 }
 
 /// One new version of a resource.
@@ -100,6 +104,7 @@ impl World {
             references: HashMap::new(),
             expired_references: HashMap::new(),
             resources: HashMap::new(),
+            keys: HashMap::new(),
             writes: Writes::default(),
         }
     }
@@ -120,6 +125,16 @@ impl World {
     /// Puts in a resource as the store has it.
     pub fn load_resource(&mut self, name: ResourceName, resource: Resource) {
         self.resources.insert(name, resource);
+    }
+
+    /// Puts in what a key stands for in the store.
+    pub fn load_key(&mut self, name: KeyName, used: KeyUse) {
+        self.keys.insert(name, used);
+    }
+
+    /// What a key stands for.
+    pub fn key(&self, name: &KeyName) -> Option<&KeyUse> {
+        self.keys.get(name)
     }
 
     /// The transaction with this id.
@@ -183,6 +198,12 @@ impl World {
             }
         }
         self.transactions.insert(transaction.id, transaction);
+    }
+
+    /// Writes what a key stands for from now on.
+    pub(super) fn write_key(&mut self, name: KeyName, used: KeyUse) {
+        self.writes.keys.insert(name.clone());
+        self.keys.insert(name, used);
     }
 
     /// Writes a new version of a resource.

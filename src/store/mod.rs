@@ -7,6 +7,7 @@ pub mod believed;
 pub mod drafts;
 pub mod error;
 pub mod history;
+pub mod keys;
 pub mod lock;
 pub mod migrate;
 pub mod pool;

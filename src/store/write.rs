@@ -20,6 +20,7 @@ use self::statements::{
     DeletePlaceholders, LockBucket, UpdateHeads, WriteCommitted, WriteUncommitted, form,
 };
 use super::error::StoreError;
+use super::keys::keys_write_in_txn;
 use crate::protocol::name::{ResourceName, Tenant, TransactionId};
 use crate::protocol::state::{Resource, State, Transaction};
 use crate::protocol::world::{Version, World};
@@ -54,7 +55,8 @@ pub fn world_write_in_txn(
         }
         .execute(connection)?;
     }
-    transactions_write_in_txn(connection, tenant, world, named)
+    transactions_write_in_txn(connection, tenant, world, named)?;
+    keys_write_in_txn(connection, tenant, world)
 }
 
 fn heads_write_in_txn(
@@ -131,7 +133,9 @@ fn transactions_write_in_txn(
     }
     // Expired ones first: they free the references that others take.
     uncommitted_write_in_txn(connection, tenant, expired)?;
-    if inserts_cancelled && applied.is_empty() {
+    // Keys are judged by the horizon too, which is compared here.
+    let keyed = !world.writes().keys.is_empty();
+    if (inserts_cancelled || keyed) && applied.is_empty() {
         let locked: Vec<i16> = LockBucket {
             bucket: tenant.bucket(),
             epoch: world.epoch,

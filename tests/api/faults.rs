@@ -6,5 +6,6 @@ mod scene;
 mod alone;
 mod away;
 mod commits;
+mod keys;
 mod messages;
 mod sessions;

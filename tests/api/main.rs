@@ -11,6 +11,7 @@ mod epochs;
 mod faults;
 mod history;
 mod input;
+mod keys;
 mod lists;
 mod matrix;
 mod migrations;

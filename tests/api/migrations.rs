@@ -33,6 +33,7 @@ fn an_empty_database_is_brought_up_to_this_release() {
         tables(&mut cluster::connect(&url)),
         [
             "buckets",
+            "keys",
             "resources",
             "tenants",
             "transactions",
@@ -154,7 +155,7 @@ fn a_first_start_makes_the_tenant_and_its_horizon() {
             .truth,
         "the horizon is now less the retention"
     );
-    for table in ["resources", "versions", "transactions"] {
+    for table in ["resources", "versions", "transactions", "keys"] {
         assert_eq!(
             lines(
                 &mut store,

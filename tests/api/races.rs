@@ -14,6 +14,7 @@ mod batches;
 mod cancels;
 mod copies;
 mod increments;
+mod keys;
 mod skew;
 mod totals;
 mod writers;

@@ -33,6 +33,8 @@ UNUSED = itertools.count()
 RESOURCE = "/resources/{collection}/{key}"
 DRAFT = "/transactions/{id}/resources/{collection}/{key}"
 ID = rf"^{LATELY}-[0-9a-f]{{4}}-7[0-9a-f]{{3}}-[89ab][0-9a-f]{{3}}-[0-9a-f]{{12}}$"
+# Quoted, or bare; a right request gets one of its own.
+IDEMPOTENCY_KEY = r'^("[ !#-\[\]-~]{1,255}"|[!#-+\--:<-\[\]-~]{1,255})$'
 
 
 def text(pattern, *likely):
@@ -94,6 +96,7 @@ def parameters(schema):
         "Slug": one_of("method-not-allowed", *re.findall(r"\| \d{3} \| `([a-z-]+)` \|", json.dumps(schema["paths"]))),
         "IfMatch": text(TAGS, "*"),
         "IfNoneMatch": text(TAGS, "*"),
+        "IdempotencyKey": text(IDEMPOTENCY_KEY),
     }
     for name, form in forms.items():
         found[name]["schema"] = form
@@ -127,7 +130,7 @@ def documents(schema):
         "reference": {"type": "string", "minLength": 1, "maxLength": 255},
         "metadata": {"type": "object", "maxProperties": 20},
     }
-    found["TransactionCreate"]["properties"].update(common)
+    found["TransactionCreate"]["properties"].update({**common, "changes": changes()})
     found["TransactionPatch"]["properties"] = {"expires_in": common["expires_in"]}
     found["TransactionPatch"]["required"] = ["expires_in"]
     put = found["TransactionPut"]
@@ -189,9 +192,19 @@ def right_put(case):
     if not naming:
         for name in ("expires_in", "reference", "metadata"):
             document.pop(name, None)
+    return apart(document)
+
+
+def apart(document):
+    """Each target once."""
     by_target = {item["target"]: item for item in reversed(document["changes"])}
-    document["changes"] = list(by_target.values())
-    return document
+    return {**document, "changes": list(by_target.values())}
+
+
+def own_key(key):
+    """A key that no other request has."""
+    number = f"-{next(UNUSED)}"
+    return f'"{key[1:-1][:240]}{number}"' if key.startswith('"') else key[:240] + number
 
 
 def create(path):
@@ -253,6 +266,11 @@ def mend(case, writes):
         case.headers = conditioned(dict(case.headers or {}))
     if case.operation.label == "PUT /transactions/{id}" and isinstance(case.body, dict):
         case.body = right_put(case)
+    if case.operation.label == "POST /transactions" and isinstance(case.body, dict) and "changes" in case.body:
+        case.body = apart(case.body)
+        case.headers = {"Idempotency-Key": "command", **(case.headers or {})}
+    if case.headers and "Idempotency-Key" in case.headers:
+        case.headers = {**case.headers, "Idempotency-Key": own_key(case.headers["Idempotency-Key"])}
     # Its own content's, not the one of the example.
     if case.headers and "Content-Digest" in case.headers:
         case.headers = {**case.headers, "Content-Digest": digest(case)}

@@ -99,6 +99,7 @@ async fn open(api: &Configuration) -> Result<Transaction> {
         transaction_create: None,
         content_digest: None,
         x_request_id: None,
+        idempotency_key: None,
     };
     Ok(create_transaction(api, params).await?)
 }
@@ -182,6 +183,7 @@ async fn write(
         prefer: None,
         content_digest: None,
         x_request_id: None,
+        idempotency_key: None,
     };
     put_resource(api, params).await
 }

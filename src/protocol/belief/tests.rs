@@ -79,6 +79,7 @@ fn command(number: u8, conditions: Conditions, action: Action) -> Command {
         representation: false,
         strict: false,
         conditions: Ok(conditions),
+        key: None,
         action,
     }
 }

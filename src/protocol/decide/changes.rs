@@ -117,14 +117,7 @@ fn judge_all(
     if conflicts.is_empty() {
         return Ok(());
     }
-    let transaction_tag = world.transaction(command.id).map_or_else(
-        || "If-None-Match: *".to_owned(),
-        |transaction| format!("If-Match: {}", transaction.tag),
-    );
-    let put = match command.action {
-        Action::Commit => "PUT the changes",
-        _ => "PUT",
-    };
+    let next = next_attempt(world, command);
     let lines: Vec<String> = conflicts.iter().take(3).map(advice).collect();
     let more = conflicts.len().saturating_sub(lines.len());
     let more = if more == 0 {
@@ -135,12 +128,27 @@ fn judge_all(
     Err(Problem::new(
         Slug::StaleResource,
         format!(
-            "Nothing was changed, and nothing recorded. {}{more} Decide again from these states, then {put} to this URI \
-             again with the header line {transaction_tag}",
+            "Nothing was changed, and nothing recorded. {}{more} Decide again from these states, then {next}",
             lines.join(" ")
         ),
     )
     .with_conflicts(conflicts))
+}
+
+/// How the same transaction is tried once more.
+fn next_attempt(world: &World, command: &Command) -> String {
+    if matches!(command.action, Action::Create(_)) {
+        return "POST again; the same key may be used.".to_owned();
+    }
+    let line = world.transaction(command.id).map_or_else(
+        || "If-None-Match: *".to_owned(),
+        |transaction| format!("If-Match: {}", transaction.tag),
+    );
+    let put = match command.action {
+        Action::Commit => "PUT the changes",
+        _ => "PUT",
+    };
+    format!("{put} to this URI again with the header line {line}")
 }
 
 fn advice(conflict: &Conflict) -> String {

@@ -94,7 +94,7 @@ fn judge_write(
         let detail = "Nothing was changed. A change of a transaction has one condition: send If-Match or If-None-Match, not both.";
         return Err(Problem::new(Slug::MalformedRequest, detail));
     }
-    refuse_unsafe_to_repeat(conditions, method)?;
+    refuse_unsafe_to_repeat(conditions, method, "")?;
     if changed {
         judge_view(world, command, conditions, method, target, &view)?;
     } else {

@@ -75,6 +75,34 @@ pub(super) fn already_finished(transaction: Transaction) -> Problem {
     Problem::new(Slug::TransactionFinished, detail).with_current(transaction)
 }
 
+/// A key that stands for another request.
+pub(super) fn key_reused(transaction: TransactionId) -> Problem {
+    let detail = format!(
+        "Nothing was changed. This key came with another request before, which was applied as {}. Send that request again \
+         to see its answer; for this one, make a new key.",
+        transaction.path()
+    );
+    Problem::new(Slug::KeyReused, detail)
+}
+
+/// A key that may have been forgotten.
+pub(super) fn key_gone(purge_horizon: Timestamp) -> Problem {
+    let detail = format!(
+        "Nothing was changed. The key is a UUID from before {purge_horizon}; what is that old and has no record cannot be \
+         told any more. Read the resources, then send what is still wanted with a new key."
+    );
+    Problem::new(Slug::Gone, detail)
+}
+
+/// A repeatable request that may have been forgotten.
+pub(super) fn request_too_old(purge_horizon: Timestamp) -> Problem {
+    let detail = format!(
+        "Nothing was changed. The request was first sent before {purge_horizon}; whether it was applied then cannot be told \
+         any more. Read the resources, then send what is still wanted with a new Repeatability-Request-ID and the time of now."
+    );
+    Problem::new(Slug::RequestTooOld, detail)
+}
+
 /// Refuses what is `410` for every method: cancelled, expired, or not newer than the purge horizon.
 ///
 /// # Errors

@@ -1,7 +1,9 @@
 //! The decisions, one by one, on states made by hand: which refusal comes first, and what a success writes.
 
 mod drafts;
+mod keys;
 mod patches;
+mod references;
 
 use std::sync::Arc;
 
@@ -46,6 +48,7 @@ fn command(
         representation: false,
         strict: false,
         conditions,
+        key: None,
         action,
     }
 }
@@ -379,48 +382,4 @@ fn expired_and_old_ids_are_gone_for_every_method() {
             }
         }
     }
-}
-
-#[test]
-fn a_reference_is_shared_while_open_and_free_after_expiry() {
-    let mut world = world();
-    let new = |reference: &str| crate::protocol::command::NewTransaction {
-        reference: Some(reference.into()),
-        ..Default::default()
-    };
-    let create = |number, reference: &str| {
-        command(
-            number,
-            conditions(&[], &[]),
-            Action::Create(Ok(new(reference))),
-        )
-    };
-    assert!(matches!(
-        decide(&mut world, &create(1, "r")).unwrap(),
-        Done::Created(_)
-    ));
-    let Done::Shared(shared) = decide(&mut world, &create(2, "r")).unwrap() else {
-        panic!()
-    };
-    assert_eq!(shared.id, id(1));
-    let content = r#"{"reference":"r","changes":[{"method":"GET","target":"/resources/a/k","if_none_match":"*"}]}"#;
-    let named = put(3, &[], &["*"], content);
-    let problem = refused(decide(&mut world, &named));
-    assert_eq!(
-        (problem.slug, problem.location),
-        (Slug::DuplicateReference, Some(id(1).path()))
-    );
-    let mut expired = shared;
-    expired.expires_at = NOW;
-    let mut world = self::world();
-    world.load_transaction(expired);
-    assert!(matches!(
-        decide(&mut world, &create(4, "r")).unwrap(),
-        Done::Created(_)
-    ));
-    assert_eq!(
-        world.transaction(id(1)).unwrap().state,
-        State::Expired,
-        "the index lets go of it"
-    );
 }

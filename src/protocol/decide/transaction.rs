@@ -22,7 +22,7 @@ use crate::protocol::world::World;
 pub(super) fn create(
     world: &mut World,
     command: &Command,
-    content: &Result<NewTransaction, Problem>,
+    content: &Result<PutContent, Problem>,
 ) -> Verdict {
     judge_content_first(content)?;
     let list = EntityTag::weak("list");
@@ -37,16 +37,22 @@ pub(super) fn create(
             return Err(Problem::new(Slug::StaleResource, detail));
         }
     }
-    let new = judge_content_last(content)?;
+    let PutContent { operation, new, .. } = judge_content_last(content)?;
     if let Some(holder) = holder(world, new) {
-        if holder.state_at(world.now) == State::Open {
+        if operation.is_none() && holder.state_at(world.now) == State::Open {
             return Ok(Done::Shared(holder.clone()));
         }
         return Err(duplicate_reference(holder));
     }
-    free_reference(world, command, new);
-    let transaction = opened(world, command, new);
-    world.write_transaction(transaction.clone(), None);
+    let mut transaction = opened(world, command, new);
+    if let Some(operation) = operation {
+        let outcome = changes::apply(world, command, &operation.changes, false)?;
+        free_reference(world, command, new);
+        transaction = record(world, command, transaction, operation, outcome);
+    } else {
+        free_reference(world, command, new);
+        world.write_transaction(transaction.clone(), None);
+    }
     Ok(Done::Created(transaction))
 }
 

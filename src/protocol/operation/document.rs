@@ -21,27 +21,31 @@ pub fn malformed(fault: json::JsonFault) -> Problem {
     Problem::new(Slug::MalformedRequest, detail).with_errors(vec![error])
 }
 
-/// Reads the content of `POST /transactions`; none, `null` and `{}` are the same.
+/// Reads the content of `POST /transactions`; none, `null` and `{}` are the same. `keyed` where it came with a key.
 ///
 /// # Errors
 /// `malformed-request` where it is not JSON, `invalid-operation` where a member is not known or not
-/// of its type, `precondition-required` for `changes` (contract §5).
-pub fn parse_post(content: &[u8]) -> Result<NewTransaction, Problem> {
+/// of its type, `precondition-required` for `changes` without a key (contract §5).
+pub fn parse_post(content: &[u8], keyed: bool) -> Result<PutContent, Problem> {
     if content.is_empty() {
-        return Ok(NewTransaction::default());
+        return Ok(PutContent::default());
     }
     let document = json::parse_operation(content).map_err(malformed)?;
     let members = match &document.kind {
-        Kind::Null => return Ok(NewTransaction::default()),
+        Kind::Null => return Ok(PutContent::default()),
         Kind::Object(members) => members,
         _ => return Err(not_an_object("#")),
     };
     let mut faults = Faults::default();
     let mut new = NewTransaction::default();
+    let mut changes = None;
     for (name, value) in members {
         match name.as_ref() {
+            "changes" if keyed => changes = Some(change::parse_changes(value, &mut faults)),
             "changes" => {
-                let detail = "POST creates the context; PUT the changes to its Location under If-Match with its ETag.";
+                let detail = "Nothing was changed. A POST with changes could be applied twice if it had to be repeated: add the \
+                              header line Idempotency-Key: <a UUID of your own>. Or POST without changes, and PUT them to its \
+                              Location under If-Match with its ETag.";
                 let error = FieldError {
                     pointer: "#/changes".into(),
                     detail: detail.into(),
@@ -53,12 +57,17 @@ pub fn parse_post(content: &[u8]) -> Result<NewTransaction, Problem> {
             name if new_member(name, value, &mut new, &mut faults) => {}
             name => faults.add(
                 pointer(name),
-                "No such member; a new transaction takes expires_in, reference and metadata.",
+                "No such member; a new transaction takes expires_in, reference, metadata, and changes with an Idempotency-Key.",
             ),
         }
     }
     faults.into_result()?;
-    Ok(new)
+    let operation = changes.map(Operation::new);
+    Ok(PutContent {
+        operation,
+        draft: false,
+        new,
+    })
 }
 
 /// Reads the content of `PUT /transactions/{id}`; `naming` where it is sent with `If-None-Match: *`.

@@ -150,7 +150,8 @@ proptest! {
     #[test]
     fn no_content_makes_a_parser_panic(content in prop::collection::vec(any::<u8>(), 0..200), naming: bool) {
         let _ = parse_put(&content, naming);
-        let _ = parse_post(&content);
+        let _ = parse_post(&content, true);
+        let _ = parse_post(&content, false);
         let _ = parse_patch(&content);
     }
 

@@ -131,6 +131,13 @@ fn produced(document: &Value, row: &Row) -> (Scene, Response) {
     if row.like == "gone" {
         scene.names.clear();
     }
+    // The same key with other content before.
+    if row.like == "keyReused" {
+        let other = Some("{\"balance\": 1}");
+        scene
+            .send(row.method, row.path, &headers, other)
+            .expect(204);
+    }
     let response = scene.send(row.method, row.path, &headers, body.as_deref());
     let response = response.expect(row.status);
     if row.like.contains(' ') {

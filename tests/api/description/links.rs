@@ -42,7 +42,7 @@ const STARTS: &[Start] = &[
         Act::Resources,
         NONE,
         ("X-Request-Id", "a"),
-        "example",
+        "context",
     ),
     (
         "createTransaction",
@@ -50,7 +50,7 @@ const STARTS: &[Start] = &[
         Act::Open,
         NONE,
         ("X-Request-Id", "a"),
-        "example",
+        "context",
     ),
     ("putTransaction", "200", Act::Open, OPENED, STAR, "apply"),
     (

@@ -42,6 +42,7 @@ const CREATE: (&str, &str) = ("if-none-match", "*");
 const TAG: (&str, &str) = ("if-match", "\"1.e07a41c95d286fb3.1\"");
 const SHOWN: (&str, &str) = ("prefer", "return=representation");
 const JSON_PATCH: (&str, &str) = ("content-type", "application/json-patch+json");
+const KEY: (&str, &str) = ("idempotency-key", "8e03978e-40d5-43e8-bc93-6894a57f9324");
 const ALICE: &str = "/resources/accounts/alice";
 const TRANSACTION: &str = "/transactions/01980f3e-7a10-7c5e-9d0b-6a3f5f0c2b11";
 const VIEW: &str = "/transactions/01980f3e-7a10-7c5e-9d0b-6a3f5f0c2b11/resources/accounts/alice";
@@ -131,13 +132,22 @@ pub(super) const ANSWERS: &[Row] = &[
         "",
     ),
     row(
-        "createTransaction 201 example",
+        "createTransaction 201 opened",
         201,
         Act::Resources,
         "POST",
         "/transactions",
         &[],
-        "example",
+        "context",
+    ),
+    row(
+        "createTransaction 201 applied",
+        201,
+        Act::Resources,
+        "POST",
+        "/transactions",
+        &[KEY],
+        "command",
     ),
     row(
         "createTransaction 200 example",
@@ -146,7 +156,7 @@ pub(super) const ANSWERS: &[Row] = &[
         "POST",
         "/transactions",
         &[],
-        "example",
+        "context",
     ),
     row(
         "getTransaction 200 example",
@@ -303,7 +313,7 @@ pub(super) const PROBLEMS: &[Row] = &[
         "POST",
         "/transactions",
         &[],
-        "example",
+        "context",
     ),
     row(
         "patchConflict",
@@ -361,6 +371,22 @@ pub(super) const PROBLEMS: &[Row] = &[
         "",
     ),
     row(
+        "requestTooOld",
+        412,
+        Act::Resources,
+        "PUT",
+        ALICE,
+        &[
+            STAR,
+            (
+                "repeatability-request-id",
+                "8e03978e-40d5-43e8-bc93-6894a57f9324",
+            ),
+            ("repeatability-first-sent", "Tue, 26 Mar 2019 16:06:51 GMT"),
+        ],
+        "{}",
+    ),
+    row(
         "unsupportedMediaType",
         415,
         Act::Resources,
@@ -377,6 +403,15 @@ pub(super) const PROBLEMS: &[Row] = &[
         TRANSACTION,
         &[TAG],
         r#"{"changes":[{"method":"GET","target":"/resources/accounts/alice","if_match":"*"},{"method":"DELETE","target":"/resources/accounts/bob","if_match":"*","body":1}]}"#,
+    ),
+    row(
+        "keyReused",
+        422,
+        Act::Resources,
+        "PUT",
+        ALICE,
+        &[STAR, KEY],
+        "{}",
     ),
     row(
         "preconditionRequired",

@@ -120,7 +120,7 @@ impl Scene {
             scene.name(name, tag.trim_matches('"'));
         }
         if act != Act::Resources {
-            let new = body_of(document, "createTransaction", "example").to_string();
+            let new = body_of(document, "createTransaction", "context").to_string();
             let opened = scene
                 .client
                 .send("POST", "/transactions", &[], Some(&new))

@@ -68,6 +68,16 @@ impl Sent {
             let name = CONDITIONS[usize::from(self.names())];
             headers.push((name.to_owned(), "*".to_owned()));
         }
+        // Changes at once need a key.
+        if self
+            .body
+            .as_ref()
+            .is_some_and(|(name, _)| name == "command")
+            && self.field() != "Idempotency-Key"
+        {
+            let key = uuid::Uuid::new_v4().to_string();
+            headers.push(("Idempotency-Key".to_owned(), key));
+        }
         if let Some(parameter) = &self.parameter {
             let value = &parameter["example"];
             let values = value

@@ -4,6 +4,8 @@
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use ifmatch::protocol::cursor::Cursor;
+use ifmatch::protocol::name::{Tenant, TransactionId};
+use ifmatch::store::keys::keys_purge_in_txn;
 
 use super::scene::named;
 use crate::support::client::Client;
@@ -29,7 +31,10 @@ const FILL: &str = "
     INSERT INTO transactions (bucket, tenant, id, state, version, nonce, created_at, expires_at, finished_at, reference,
       operation, digest, outcome, commit_number)
     SELECT t.bucket, t.tenant, lpad(to_hex(n), 32, '0')::uuid, 'committed', 1, n, t.created_at, t.created_at, t.created_at,
-      'order-' || n, '[]', sha256(''), '[]', n FROM tenants t, generate_series(1, 20000) n;";
+      'order-' || n, '[]', sha256(''), '[]', n FROM tenants t, generate_series(1, 20000) n;
+    ALTER TABLE keys SET (autovacuum_enabled = off);
+    INSERT INTO keys SELECT t.bucket, t.tenant, '', 'key-' || n, sha256(''), lpad(to_hex(n), 32, '0')::uuid, true, 'many',
+      'k' || n, 1, n, false, t.created_at FROM tenants t, generate_series(1, 20000) n;";
 
 /// What all sessions that have ended have read of the tables and their indexes.
 fn rows_read(store: &mut PgConnection) -> i64 {
@@ -137,6 +142,39 @@ fn read_named(client: &mut Client) {
         .expect(200);
 }
 
+/// New keys, and repeated ones.
+fn keys(client: &mut Client) {
+    for number in 1..4 {
+        let (direct, command) = (format!("direct-{number}"), format!("command-{number}"));
+        let path = format!("/resources/many/k{number}5");
+        let fields = [("if-match", "*"), ("idempotency-key", &*direct)];
+        let mut put = || client.send("PUT", &path, &fields, Some("1")).status;
+        assert_eq!((put(), put()), (204, 204));
+        let content = format!(r#"{{"changes":[{}]}}"#, change("k9", "*"));
+        let fields = [("idempotency-key", &*command)];
+        let mut post = || {
+            client
+                .send("POST", "/transactions", &fields, Some(&content))
+                .status
+        };
+        assert_eq!((post(), post()), (201, 201));
+    }
+}
+
+/// Keys that are other requests': with a lock, and refused by what is read without any.
+fn used_keys(client: &mut Client) {
+    for number in 1..OFTEN {
+        let used = format!("key-{number}77");
+        let fields = [("idempotency-key", &*used), ("if-match", "*")];
+        let mut put = |fields| {
+            client
+                .send("PUT", "/resources/many/k8", fields, Some("1"))
+                .status
+        };
+        assert_eq!((put(&fields), put(&fields[..1])), (422, 422));
+    }
+}
+
 /// More often than Postgres plans a prepared statement for the very values that it is sent.
 fn read_versions(client: &mut Client) {
     for number in [1, 2, 99, 101, 5000, 10000, 10001, 15000, 19999, 20000] {
@@ -221,11 +259,13 @@ fn no_request_reads_a_tenants_rows_to_find_a_few_of_them() {
         ROWS
     );
     type Requests = fn(&mut Client);
-    let kinds: [(&str, Requests); 12] = [
+    let kinds: [(&str, Requests); 14] = [
         ("exact tags", exact_tags),
         ("any tag", any_tag),
         ("contexts", contexts),
         ("drafts", drafts),
+        ("keys", keys),
+        ("used keys", used_keys),
         ("read", read),
         ("read named", read_named),
         ("read versions", read_versions),
@@ -253,4 +293,25 @@ fn no_request_reads_a_tenants_rows_to_find_a_few_of_them() {
         assert!(read > 0, "{kind}: nothing was counted");
         assert!(read <= ROWS_READ_MAX, "{kind}: {read} rows were read");
     }
+    // Never analysed, the table is read once for all that is purged together, by its primary key.
+    store.batch_execute("ANALYZE keys").unwrap();
+    drop(store);
+    let mut store = cluster::connect(&database);
+    let before = rows_read(&mut store);
+    let mut purge = cluster::connect(&database);
+    // As a committer's session is told.
+    let settings = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+                    SET enable_material = off; SET plan_cache_mode = force_generic_plan";
+    purge.batch_execute(settings).unwrap();
+    let id = TransactionId::parse_segment("00000000-0000-0000-0000-0000000003e8").unwrap();
+    assert_eq!(
+        keys_purge_in_txn(&mut purge, &Tenant::default(), &[id]).unwrap(),
+        1
+    );
+    drop(purge);
+    let read = rows_read(&mut store) - before;
+    assert!(
+        (1..=ROWS_READ_MAX).contains(&read),
+        "purging keys: {read} rows"
+    );
 }
