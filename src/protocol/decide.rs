@@ -7,7 +7,7 @@ mod changes;
 mod refusal;
 mod transaction;
 
-pub use refusal::answerable;
+pub use refusal::{answerable, version_purged};
 
 use super::command::{Action, Command, Done, Verdict};
 use super::condition::{ConditionFault, Conditions, Judgement, Selected, TagList};

@@ -30,6 +30,7 @@ pub enum Slug {
     UnsupportedMediaType,
     InvalidOperation,
     PreconditionRequired,
+    TooManyRequests,
     InternalError,
     Unavailable,
 }
@@ -45,7 +46,7 @@ struct Description {
 
 impl Slug {
     /// Every problem type that this release can answer with.
-    pub const ALL: [Slug; 20] = [
+    pub const ALL: [Slug; 21] = [
         Self::MalformedRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -64,6 +65,7 @@ impl Slug {
         Self::UnsupportedMediaType,
         Self::InvalidOperation,
         Self::PreconditionRequired,
+        Self::TooManyRequests,
         Self::InternalError,
         Self::Unavailable,
     ];
@@ -101,7 +103,7 @@ impl Slug {
     /// Whether the client may simply send the same request again.
     pub fn repeatable(self) -> bool {
         match self {
-            Self::InternalError | Self::Unavailable => true,
+            Self::TooManyRequests | Self::InternalError | Self::Unavailable => true,
             Self::MalformedRequest
             | Self::NotFound
             | Self::MethodNotAllowed
@@ -198,8 +200,8 @@ impl Slug {
                 "gone",
                 410,
                 "Too old to tell",
-                "The id is from before the purge horizon; what it did, if anything, is no longer known.",
-                "Read the resources themselves. Transactions are kept for the retention that / names.",
+                "The id is from before the purge horizon; what it did, if anything, is no longer known. Or a version of a resource is not kept any more.",
+                "Read the resources themselves. Transactions are kept for the retention that / names, versions as long as it is configured.",
             ),
             Self::StaleResource => (
                 "stale-resource",
@@ -256,6 +258,13 @@ impl Slug {
                 "The request does not say which state it expects",
                 "Every write names the state it expects, so that nothing is overwritten unseen (RFC 6585 §3).",
                 "Add If-Match with the tag you read, If-Match: * for any state, or If-None-Match: * to create.",
+            ),
+            Self::TooManyRequests => (
+                "too-many-requests",
+                429,
+                "Too many transactions are open",
+                "The tenant has as many open transactions as it may have. Nothing was created.",
+                "Finish or cancel some, or wait until they expire, then send the same request again.",
             ),
             Self::InternalError => (
                 "internal-error",

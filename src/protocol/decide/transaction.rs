@@ -5,7 +5,9 @@ use std::sync::Arc;
 use etag::EntityTag;
 
 use super::changes::{self, ChangeOutcome};
-use super::refusal::{already_finished, answerable, duplicate_reference, stale, unknown_id, weak};
+use super::refusal::{
+    already_finished, answerable, duplicate_reference, stale, too_many_open, unknown_id, weak,
+};
 use super::{judge_content_first, judge_content_last, parsed};
 use crate::protocol::command::{Command, Done, NewTransaction, PutContent, Verdict};
 use crate::protocol::condition::{Conditions, Judgement, Selected, TagList};
@@ -43,6 +45,7 @@ pub(super) fn create(
         }
         return Err(duplicate_reference(holder));
     }
+    world.open_room = world.open_room.checked_sub(1).ok_or_else(too_many_open)?;
     free_reference(world, command, new);
     let transaction = opened(world, command, new);
     world.write_transaction(transaction.clone(), None);
