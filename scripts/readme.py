@@ -1,4 +1,4 @@
-"""Keeps README.md and docs/increments.md true: runs what they print and compares, or writes what was answered into them.
+"""Keeps README.md, docs/increments.md and docs/retention.md true: runs what they print and compares, or writes what was answered into them.
 
     readme.py console [--update] [--binary PATH]   the ```console blocks of each, in order, in one shell, on one fresh server
     readme.py demo [--binary PATH]                 the block between the two demo marks
@@ -17,7 +17,7 @@ import sys
 import server
 
 README = server.ROOT / "README.md"
-PAGES = [README, server.ROOT / "docs/increments.md"]
+PAGES = [README, server.ROOT / "docs/increments.md", server.ROOT / "docs/retention.md"]
 ADDRESS = "http://127.0.0.1:8080"  # the one that the README prints
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ .*\n(?:> .*\n)*", re.MULTILINE)

@@ -6,6 +6,8 @@
 mod client;
 #[path = "cli/crashes.rs"]
 mod crashes;
+#[path = "cli/gc.rs"]
+mod gc;
 #[path = "cli/load.rs"]
 mod load;
 #[path = "cli/program.rs"]

@@ -16,6 +16,7 @@
 
 mod resources;
 
+use std::iter::repeat_n;
 use std::marker::PhantomData;
 
 use diesel::pg::PgConnection;
@@ -95,10 +96,10 @@ statement! {
         tenant: &'a str => Text,
         limit: i64 => BigInt,
     } -> () =
-        "WITH due AS MATERIALIZED (SELECT id FROM transactions WHERE bucket = {} AND tenant = {} AND state = 'open' \
+        "WITH due AS MATERIALIZED (SELECT bucket, tenant, id FROM transactions WHERE bucket = {} AND tenant = {} AND state = 'open' \
            AND expires_at <= clock_timestamp() ORDER BY id LIMIT {} FOR UPDATE SKIP LOCKED) \
          UPDATE transactions t SET state = 'expired', finished_at = t.expires_at FROM due \
-         WHERE t.bucket = $1 AND t.tenant = $2 AND t.id = due.id AND t.state = 'open'"
+         WHERE t.bucket = due.bucket AND t.tenant = due.tenant AND t.id = due.id AND t.state = 'open'"
 }
 
 statement! {
@@ -118,23 +119,25 @@ statement! {
 statement! {
     /// Those of them that may go still, and that nobody else has locked.
     LockOldTransactions {
+        ids: &'a [Uuid] => Array<SqlUuid>,
         bucket: i16 => SmallInt,
         tenant: &'a str => Text,
-        ids: &'a [Uuid] => Array<SqlUuid>,
         retention_seconds: f64 => Double,
     } -> SqlUuid =
-        "SELECT id FROM transactions WHERE bucket = {} AND tenant = {} AND id = ANY({}) \
-         AND state IN ('committed', 'cancelled', 'expired') AND finished_at <= clock_timestamp() - make_interval(secs => {}) \
-         FOR UPDATE SKIP LOCKED"
+        "SELECT l.id FROM unnest({}) AS u(id) CROSS JOIN LATERAL (SELECT w.id FROM transactions w WHERE w.bucket = {} \
+         AND w.tenant = {} AND w.id = u.id AND w.state IN ('committed', 'cancelled', 'expired') \
+         AND w.finished_at <= clock_timestamp() - make_interval(secs => {}) FOR UPDATE SKIP LOCKED) l"
 }
 
 statement! {
     /// Deletes transactions, which are locked.
     DeleteTransactions {
-        bucket: i16 => SmallInt,
-        tenant: &'a str => Text,
+        buckets: Vec<i16> => Array<SmallInt>,
+        tenants: Vec<&'a str> => Array<Text>,
         ids: &'a [Uuid] => Array<SqlUuid>,
-    } -> () = "DELETE FROM transactions WHERE bucket = {} AND tenant = {} AND id = ANY({})"
+    } -> () =
+        "DELETE FROM transactions t USING unnest({}, {}, {}) AS u(bucket, tenant, id) WHERE t.bucket = u.bucket \
+         AND t.tenant = u.tenant AND t.id = u.id"
 }
 
 /// Every tenant.
@@ -307,17 +310,17 @@ pub fn transactions_purge_in_txn(
         return Ok(Chunk { last, removed: 0 });
     }
     let statement = LockOldTransactions {
+        ids: &due,
         bucket,
         tenant: name,
-        ids: &due,
         retention_seconds,
         lifetime: PhantomData,
     };
     let ids: Vec<Uuid> = statement.load(connection)?;
     // Whatever belongs to these transactions (the keys that name them) is to be deleted here, by their ids.
     let statement = DeleteTransactions {
-        bucket,
-        tenant: name,
+        buckets: repeat_n(bucket, ids.len()).collect(),
+        tenants: repeat_n(name, ids.len()).collect(),
         ids: &ids,
         lifetime: PhantomData,
     };

@@ -5,6 +5,7 @@ mod forgotten;
 mod limits;
 mod open;
 mod races;
+mod table;
 mod tags;
 mod versions;
 mod waiting;

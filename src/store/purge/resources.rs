@@ -4,6 +4,7 @@
 //! A version that is not the newest never changes and nobody locks it; more come only on top. So what may go by one
 //! snapshot may go for ever, and no head need be locked for it. A tombstone is locked, and looked at again under that lock.
 
+use std::iter::repeat_n;
 use std::marker::PhantomData;
 
 use diesel::pg::PgConnection;
@@ -60,13 +61,13 @@ statement! {
 statement! {
     /// Deletes versions.
     DeleteVersions {
+        buckets: Vec<i16> => Array<SmallInt>,
+        tenants: Vec<&'a str> => Array<Text>,
         collections: &'a [&'a str] => Array<Text>,
         keys: &'a [&'a str] => Array<Text>,
         versions: &'a [i64] => Array<BigInt>,
-        bucket: i16 => SmallInt,
-        tenant: &'a str => Text,
     } -> () =
-        "DELETE FROM versions v USING unnest({}, {}, {}) AS u(collection, key, version) WHERE v.bucket = {} AND v.tenant = {} \
+        "DELETE FROM versions v USING unnest({}, {}, {}, {}, {}) AS u(bucket, tenant, collection, key, version) WHERE v.bucket = u.bucket AND v.tenant = u.tenant \
          AND v.collection = u.collection AND v.key = u.key AND v.version = u.version"
 }
 
@@ -89,24 +90,24 @@ statement! {
 statement! {
     /// Deletes all versions of these names.
     DeleteAllVersions {
+        buckets: Vec<i16> => Array<SmallInt>,
+        tenants: Vec<&'a str> => Array<Text>,
         collections: &'a [&'a str] => Array<Text>,
         keys: &'a [&'a str] => Array<Text>,
-        bucket: i16 => SmallInt,
-        tenant: &'a str => Text,
     } -> () =
-        "DELETE FROM versions v USING unnest({}, {}) AS u(collection, key) WHERE v.bucket = {} AND v.tenant = {} \
+        "DELETE FROM versions v USING unnest({}, {}, {}, {}) AS u(bucket, tenant, collection, key) WHERE v.bucket = u.bucket AND v.tenant = u.tenant \
          AND v.collection = u.collection AND v.key = u.key"
 }
 
 statement! {
     /// Deletes heads, which are locked.
     DeleteHeads {
+        buckets: Vec<i16> => Array<SmallInt>,
+        tenants: Vec<&'a str> => Array<Text>,
         collections: &'a [&'a str] => Array<Text>,
         keys: &'a [&'a str] => Array<Text>,
-        bucket: i16 => SmallInt,
-        tenant: &'a str => Text,
     } -> () =
-        "DELETE FROM resources r USING unnest({}, {}) AS u(collection, key) WHERE r.bucket = {} AND r.tenant = {} \
+        "DELETE FROM resources r USING unnest({}, {}, {}, {}) AS u(bucket, tenant, collection, key) WHERE r.bucket = u.bucket AND r.tenant = u.tenant \
          AND r.collection = u.collection AND r.key = u.key"
 }
 
@@ -216,11 +217,11 @@ pub fn versions_purge_in_txn(
     if !versions.is_empty() {
         // In the order of names and numbers: others who delete the same wait for us, and find them gone.
         let statement = DeleteVersions {
+            buckets: repeat_n(tenant.bucket(), versions.len()).collect(),
+            tenants: repeat_n(tenant.as_str(), versions.len()).collect(),
             collections: &collections,
             keys: &keys,
             versions: &versions,
-            bucket: tenant.bucket(),
-            tenant: tenant.as_str(),
             lifetime: PhantomData,
         };
         statement.execute(connection)?;
@@ -261,18 +262,18 @@ pub fn tombstones_purge_in_txn(
         return Ok((0, 0));
     }
     let versions = DeleteAllVersions {
+        buckets: repeat_n(bucket, keys.len()).collect(),
+        tenants: repeat_n(name, keys.len()).collect(),
         collections: &collections,
         keys: &keys,
-        bucket,
-        tenant: name,
         lifetime: PhantomData,
     }
     .execute(connection)?;
     let removed = DeleteHeads {
+        buckets: repeat_n(bucket, keys.len()).collect(),
+        tenants: repeat_n(name, keys.len()).collect(),
         collections: &collections,
         keys: &keys,
-        bucket,
-        tenant: name,
         lifetime: PhantomData,
     }
     .execute(connection)?;
