@@ -1,5 +1,6 @@
 //! The command line: arguments, configuration, start and stop (contract §11).
 
+mod gc;
 mod serve;
 
 use std::path::PathBuf;
@@ -25,6 +26,8 @@ enum Command {
     Serve(ServeArguments),
     /// Bring the database's schema up to this release
     Migrate(DatabaseArguments),
+    /// Remove what need not be kept any more, all at once; a server does the same bit by bit
+    Gc(GcArguments),
     /// Print the API description
     Openapi {
         /// As JSON instead of YAML
@@ -51,9 +54,9 @@ struct DatabaseArguments {
     /// Where the private Postgres's programs (initdb, postgres) are; searched for if left out
     #[arg(long, env = "IFMATCH_PG_BIN", value_name = "DIR")]
     pg_bin: Option<PathBuf>,
-    /// Seconds that a finished transaction is kept
+    /// Seconds that a finished transaction is kept, and a deleted resource
     #[arg(long, env = "IFMATCH_RETENTION", default_value_t = limits::RETENTION_SECONDS_DEFAULT, value_name = "SECONDS",
-          value_parser = clap::value_parser!(i64).range(1..=3_153_600_000))]
+          value_parser = clap::value_parser!(i64).range(limits::RETENTION_SECONDS_MIN..=3_153_600_000))]
     retention: i64,
     /// What to log: a level, or directives such as info,ifmatch::engine=debug
     #[arg(
@@ -68,11 +71,34 @@ struct DatabaseArguments {
     log_json: bool,
 }
 
+/// What is kept of the past, beside `--retention`.
+#[derive(Clone, Debug, Args)]
+struct KeepArguments {
+    /// Newest versions of each resource to be kept, the current one counted; all if neither this nor --keep-versions-for is given
+    #[arg(long, env = "IFMATCH_KEEP_VERSIONS", value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    keep_versions: Option<i64>,
+    /// Seconds that a version is kept after the next took its place; with --keep-versions, what either keeps is kept
+    #[arg(long, env = "IFMATCH_KEEP_VERSIONS_FOR", value_name = "SECONDS",
+          value_parser = clap::value_parser!(i64).range(0..=3_153_600_000))]
+    keep_versions_for: Option<i64>,
+}
+
+/// What to remove, and where.
+#[derive(Clone, Debug, Args)]
+struct GcArguments {
+    #[command(flatten)]
+    database: DatabaseArguments,
+    #[command(flatten)]
+    keep: KeepArguments,
+}
+
 /// How to serve.
 #[derive(Clone, Debug, Args)]
 struct ServeArguments {
     #[command(flatten)]
     database: DatabaseArguments,
+    #[command(flatten)]
+    keep: KeepArguments,
     /// Address and port; only loopback addresses are served while there is no authentication
     #[arg(
         long,
@@ -97,6 +123,14 @@ struct ServeArguments {
     /// Operations that may wait for a committer; one more is refused with 503
     #[arg(long, env = "IFMATCH_QUEUE", default_value_t = 4096, value_name = "N", value_parser = parse_queue)]
     queue: usize,
+    /// Transactions that may be open at a time; one more is refused with 429
+    #[arg(long, env = "IFMATCH_OPEN_TRANSACTIONS", default_value_t = limits::OPEN_TRANSACTIONS_MAX, value_name = "N",
+          value_parser = parse_open_transactions)]
+    open_transactions: usize,
+    /// Seconds between two purges in the background; 0 for none, where ifmatch gc is run instead
+    #[arg(long, env = "IFMATCH_PURGE_INTERVAL", default_value_t = 60, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    purge_interval: u64,
     /// Seconds that requests under way may take to finish once the server is told to stop
     #[arg(long, env = "IFMATCH_SHUTDOWN_TIMEOUT", default_value_t = 30, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(0..=3600))]
@@ -120,6 +154,10 @@ fn parse_threads(text: &str) -> Result<usize, String> {
 
 fn parse_queue(text: &str) -> Result<usize, String> {
     parse_within(text, 1, 1_000_000)
+}
+
+fn parse_open_transactions(text: &str) -> Result<usize, String> {
+    parse_within(text, 1, 10_000_000)
 }
 
 /// Why the program ends unhappily, and with which code: 2 for a wrong setting, 1 for anything else.
@@ -158,6 +196,7 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Migrate(arguments) => migrate(&arguments),
+        Command::Gc(arguments) => gc::gc(&arguments),
         Command::Openapi { json } => openapi(json),
     };
     match result {

@@ -8,6 +8,8 @@ mod client;
 mod crashes;
 #[path = "cli/drafts.rs"]
 mod drafts;
+#[path = "cli/gc.rs"]
+mod gc;
 #[path = "cli/keys.rs"]
 mod keys;
 #[path = "cli/load.rs"]

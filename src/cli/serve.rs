@@ -57,7 +57,13 @@ fn run(
         limits: Limits {
             body_bytes_max: arguments.max_body,
             retention_seconds: arguments.database.retention,
+            open_transactions_max: arguments.open_transactions,
+            keep_versions: arguments.keep.keep_versions,
+            keep_versions_seconds: arguments.keep.keep_versions_for,
         },
+        purge_interval: Some(arguments.purge_interval)
+            .filter(|seconds| *seconds > 0)
+            .map(Duration::from_secs),
         ..Settings::new(database_url)
     };
     let (engine, workers) =

@@ -7,6 +7,7 @@
 //! snapshot is what is judged; should it show a row that was not locked, the batch begins anew.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use super::believer::{Attempt, Believer, Doubt, Sight};
 use super::drafts::drafts_of;
 use super::floor::Turn;
 use super::keys::keys_load;
+use super::open_limit::OpenLimit;
 use crate::protocol::command::{Command, Verdict};
 use crate::protocol::decide::decide;
 use crate::protocol::name::{ResourceName, Tenant, TransactionId};
@@ -23,7 +25,7 @@ use crate::protocol::operation::Change;
 use crate::protocol::state::{Resource, State, Transaction};
 use crate::protocol::world::World;
 use crate::store::error::StoreError;
-use crate::store::lock::{self, Opened, Uses};
+use crate::store::lock::{self, Opened, Use, Uses};
 use crate::store::pool::{Opening, Outcome};
 use crate::store::{read, write};
 
@@ -93,11 +95,18 @@ fn attempt_repeatedly(
     doubt: Option<&Doubt>,
 ) -> Result<Vec<Verdict>, StoreError> {
     let mut attempt = 0;
+    let open = Arc::clone(&believer.open);
     loop {
         attempt += 1;
         let mut written = Written::default();
         let result = turn.write(Opening::Full, |connection| {
-            run_in_txn(connection, commands, body_bytes_max, doubt, &mut written)
+            run_in_txn(
+                connection,
+                commands,
+                (&open, body_bytes_max),
+                doubt,
+                &mut written,
+            )
         });
         if let Some(sight) = written.sight.take() {
             believer.see(sight);
@@ -132,7 +141,7 @@ struct Written {
 fn run_in_txn(
     connection: &mut PgConnection,
     commands: &[Command],
-    body_bytes_max: usize,
+    (open, body_bytes_max): (&OpenLimit, usize),
     doubt: Option<&Doubt>,
     written: &mut Written,
 ) -> Result<Outcome<()>, StoreError> {
@@ -162,10 +171,13 @@ fn run_in_txn(
         .copied()
         .filter(|id| world.transaction(*id).is_none())
         .collect();
+    let wanted = commands.iter().filter(|command| command.may_open()).count();
+    world.open_room = open.take(connection, &tenant, wanted)?;
     written.verdicts = commands
         .iter()
         .map(|command| decide(&mut world, command))
         .collect();
+    open.give_back(&tenant, world.open_room);
     let refused = |id: &TransactionId| {
         let verdicts = commands.iter().zip(&written.verdicts);
         verdicts
@@ -268,15 +280,21 @@ pub(super) fn transactions_settled(
     tenant: &Tenant,
     ids: &[TransactionId],
 ) -> Result<Opened, StoreError> {
-    let opened = read::transactions_fetch(connection, tenant, ids)?;
-    let expiring = |transaction: &Transaction| {
-        transaction.state == State::Open
-            && transaction.state_at(opened.ground.now) == State::Expired
-    };
-    if opened.transactions.iter().any(expiring) {
-        return lock::transactions_lock_in_txn(connection, tenant, ids);
+    loop {
+        let opened = read::transactions_fetch(connection, tenant, ids)?;
+        let expiring = |transaction: &Transaction| {
+            transaction.state == State::Open
+                && transaction.state_at(opened.ground.now) == State::Expired
+        };
+        if !opened.transactions.iter().any(expiring) {
+            return Ok(opened);
+        }
+        let locked = lock::transactions_lock_in_txn(connection, tenant, ids)?;
+        if locked.transactions.len() >= opened.transactions.len() {
+            return Ok(locked);
+        }
+        // One was purged while its lock was waited for, and the horizon may be as it was before: read it anew.
     }
-    Ok(opened)
 }
 
 fn world_of(opened: Opened, body_bytes_max: usize) -> World {
@@ -318,7 +336,10 @@ fn lock_all(
     }
     let seen = lock::resources_read(connection, tenant, uses)?;
     let held: HashSet<&ResourceName> = locked.iter().map(|(name, _)| name).collect();
-    if seen.iter().all(|(name, _)| held.contains(name)) {
+    // A name that may be created had a row when its placeholder was not inserted: a tombstone that has been purged since.
+    // Without a lock on the name, what is asserted to be absent might be created before this batch commits.
+    let unheld = |(name, usage): (&&ResourceName, &Use)| usage.may_create && !held.contains(*name);
+    if !uses.iter().any(unheld) && seen.iter().all(|(name, _)| held.contains(name)) {
         return Ok(seen);
     }
     // Locking it now would be out of order: the batch begins anew, and locks it in its place.

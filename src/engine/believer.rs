@@ -6,9 +6,11 @@
 //! resources and looks for the proof before it decides. What comes later than that lock does nothing: it finds another
 //! state than it believes in, or a transaction under the id that it wants to insert.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::floor::Turn;
+use super::open_limit::OpenLimit;
 use crate::protocol::belief::{Believed, believe};
 use crate::protocol::clock::Timestamp;
 use crate::protocol::command::{Command, Verdict};
@@ -26,8 +28,9 @@ const SIGHT_AGE_MAX: Duration = Duration::from_secs(1);
 const DOUBT_MAX: u32 = 64;
 
 /// What a committer has seen of a tenant, and how far it trusts its clients to be right.
-#[derive(Debug, Default)]
 pub(super) struct Believer {
+    /// How many transactions may be open; common to all committers.
+    pub(super) open: Arc<OpenLimit>,
     sight: Option<Sight>,
     /// Batches still to go the long way.
     skip: u32,
@@ -84,6 +87,16 @@ impl Sight {
 }
 
 impl Believer {
+    /// One that has seen nothing yet.
+    pub(super) fn new(open: Arc<OpenLimit>) -> Self {
+        Self {
+            open,
+            sight: None,
+            skip: 0,
+            doubt: 0,
+        }
+    }
+
     /// Remembers what the long way has seen.
     pub(super) fn see(&mut self, sight: Sight) {
         self.sight = Some(sight);

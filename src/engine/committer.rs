@@ -3,6 +3,7 @@
 //! Batching is natural: nothing waits for company. While one batch works, the next one gathers (see [`super::floor`]).
 
 use std::io;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::Receiver;
@@ -10,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::believer::Believer;
 use super::floor::Floor;
+use super::open_limit::OpenLimit;
 use super::{Settings, batch};
 use crate::protocol::command::{Command, Verdict};
 use crate::store::pool::Pool;
@@ -33,20 +35,21 @@ pub(super) fn start(
     queue: &Receiver<Job>,
 ) -> io::Result<Vec<JoinHandle<()>>> {
     let floor = Floor::new(pool.clone());
+    let open = Arc::new(OpenLimit::new(settings.limits.open_transactions_max));
     (0..settings.committers.max(1))
         .map(|number| {
-            let (floor, queue) = (floor.clone(), queue.clone());
+            let (floor, queue, open) = (floor.clone(), queue.clone(), open.clone());
             let body_bytes_max = settings.limits.body_bytes_max;
             thread::Builder::new()
                 .name(format!("committer-{number}"))
-                .spawn(move || run(&floor, &queue, body_bytes_max))
+                .spawn(move || run(&floor, &queue, open, body_bytes_max))
         })
         .collect()
 }
 
-fn run(floor: &Floor, queue: &Receiver<Job>, body_bytes_max: usize) {
+fn run(floor: &Floor, queue: &Receiver<Job>, open: Arc<OpenLimit>, body_bytes_max: usize) {
     let mut left_over = None;
-    let mut believer = Believer::default();
+    let mut believer = Believer::new(open);
     while let Some(first) = left_over.take().or_else(|| queue.recv().ok()) {
         // Nobody waits for it any more and nothing has been done: it is dropped, as if it had been lost on the way.
         if first.answer.is_closed() {

@@ -9,6 +9,8 @@ mod committer;
 mod drafts;
 mod floor;
 mod keys;
+mod open_limit;
+pub mod purge;
 pub mod query;
 mod reader;
 
@@ -24,7 +26,7 @@ pub use query::{
 };
 
 use crate::protocol::command::{Command, Verdict};
-use crate::protocol::decide::{answerable, decide};
+use crate::protocol::decide::{answerable, decide, version_purged};
 use crate::protocol::limits;
 use crate::protocol::name::{Collection, ResourceName, Tenant, TransactionId};
 use crate::protocol::problem::{Problem, Slug};
@@ -33,15 +35,22 @@ use crate::store::pool::Pool;
 use crate::store::read;
 
 use committer::Job;
-use reader::Reader;
+use reader::{Found, Reader};
 
 /// What clients are told of, and held to.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Bytes of one request's content, and of one resource.
     pub body_bytes_max: usize,
-    /// Seconds that a finished transaction is kept.
+    /// Seconds that a finished transaction is kept, and a deleted resource.
     pub retention_seconds: i64,
+    /// Transactions that a tenant may have open at a time.
+    pub open_transactions_max: usize,
+    /// The newest versions of each resource that are kept, however old.
+    pub keep_versions: Option<i64>,
+    /// Seconds that a version is kept after another took its place. Where this and `keep_versions` are both given, what either
+    /// keeps is kept; where neither is, everything.
+    pub keep_versions_seconds: Option<i64>,
 }
 
 /// How the engine is set up.
@@ -59,6 +68,8 @@ pub struct Settings {
     pub time_limit: Duration,
     /// How long to wait for a connection.
     pub connection_timeout: Duration,
+    /// How often to purge in the background; never where left out.
+    pub purge_interval: Option<Duration>,
     /// What clients are held to.
     pub limits: Limits,
 }
@@ -73,9 +84,13 @@ impl Settings {
             queue_length: 4096,
             time_limit: Duration::from_secs(30),
             connection_timeout: Duration::from_secs(2),
+            purge_interval: Some(purge::INTERVAL_DEFAULT),
             limits: Limits {
                 body_bytes_max: limits::BODY_BYTES_MAX,
                 retention_seconds: limits::RETENTION_SECONDS_DEFAULT,
+                open_transactions_max: limits::OPEN_TRANSACTIONS_MAX,
+                keep_versions: None,
+                keep_versions_seconds: None,
             },
         }
     }
@@ -92,6 +107,8 @@ struct Shared {
     reader: Reader,
     time_limit: Duration,
     limits: Limits,
+    /// Never sent to: the purge ends when it is dropped.
+    _stop: crossbeam_channel::Sender<()>,
 }
 
 /// The engine's threads. They end when every [`Engine`] is gone and what was queued is done.
@@ -123,11 +140,14 @@ impl Engine {
         let mut handles = committer::start(settings, &pool(settings.committers, true), &queue)?;
         let (reader, readers) = Reader::start(settings, &pool(settings.readers, false))?;
         handles.extend(readers);
+        let (_stop, stop) = crossbeam_channel::bounded(0);
+        handles.extend(purge::start(settings, stop)?);
         let shared = Shared {
             jobs,
             reader,
             time_limit: settings.time_limit,
             limits: settings.limits,
+            _stop,
         };
         Ok((
             Self {
@@ -213,16 +233,22 @@ impl Engine {
     /// One state that a resource had, or the deletion that was its end; `None` where it has no version of that number.
     ///
     /// # Errors
-    /// `unavailable`, `internal-error`.
+    /// `gone` where that version is not kept any more; `unavailable`, `internal-error`.
     pub async fn version_fetch(
         &self,
         tenant: &Tenant,
         name: &ResourceName,
         version: i64,
     ) -> Result<Option<Version>, Problem> {
-        let (tenant, name) = (tenant.clone(), name.clone());
-        self.read(move |connection| reader::version(connection, &tenant, &name, version))
-            .await
+        let (tenant, asked) = (tenant.clone(), name.clone());
+        let found = self
+            .read(move |connection| reader::version(connection, &tenant, &asked, version))
+            .await?;
+        match found {
+            Found::Kept(version) => Ok(Some(*version)),
+            Found::Purged => Err(version_purged(name, version)),
+            Found::Never => Ok(None),
+        }
     }
 
     /// A page of resources, all from one state.

@@ -289,13 +289,35 @@ pub(super) fn version(
     tenant: &Tenant,
     name: &ResourceName,
     version: i64,
-) -> Result<Option<Version>, StoreError> {
-    let found = history::version_fetch(connection, tenant, name, version)?;
-    Ok(found.map(|found| Version {
-        state: found.state,
-        predecessor: found.predecessor,
-        successor: found.successor,
-    }))
+) -> Result<Found, StoreError> {
+    let mut newest = 0;
+    loop {
+        if let Some(found) = history::version_fetch(connection, tenant, name, version)? {
+            return Ok(Found::Kept(Box::new(Version {
+                state: found.state,
+                predecessor: found.predecessor,
+                successor: found.successor,
+            })));
+        }
+        // There was a newer one before the last look, so this one had been there, and has been purged.
+        if (1..newest).contains(&version) {
+            return Ok(Found::Purged);
+        }
+        newest = history::newest_fetch(connection, tenant, name)?.unwrap_or_default();
+        if version >= newest {
+            return Ok(Found::Never);
+        }
+    }
+}
+
+/// What was found of a version.
+pub(super) enum Found {
+    /// Itself.
+    Kept(Box<Version>),
+    /// It is not kept any more.
+    Purged,
+    /// The resource has not had so many versions.
+    Never,
 }
 
 /// Cuts what was read to `limit`; there is more where something was cut here or before.

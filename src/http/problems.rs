@@ -11,7 +11,7 @@ use super::respond::{self, NO_STORE, RELEASE, Representation};
 use crate::protocol::problem::{Problem, Slug};
 
 const PROBLEM_JSON: &str = "application/problem+json";
-/// Seconds after which what was unavailable may be asked for again.
+/// Seconds after which what was unavailable, or too much, may be asked for again.
 const RETRY_AFTER_SECONDS: &str = "1";
 
 /// The answer that a problem is.
@@ -30,7 +30,7 @@ pub(super) fn response(request: &HttpRequest, problem: &Problem) -> HttpResponse
     if problem.slug == Slug::NotAcceptable {
         response.insert_header((header::VARY, "Accept"));
     }
-    if problem.slug == Slug::Unavailable {
+    if matches!(problem.slug, Slug::Unavailable | Slug::TooManyRequests) {
         response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS));
     }
     if let Some(preference) = applied(request, problem) {

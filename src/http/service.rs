@@ -18,6 +18,10 @@ struct ServiceDocument {
     limits: Limits,
     retention_seconds: i64,
     purge_horizon: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep_versions: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep_versions_seconds: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -37,6 +41,7 @@ struct Limits {
     list_limit: i64,
     list_keys: usize,
     expires_seconds: i64,
+    open_transactions: usize,
 }
 
 const LINKS: Links = Links {
@@ -63,9 +68,12 @@ pub(super) async fn get_service(call: Call) -> Result<HttpResponse, Problem> {
             list_limit: limits::LIST_LIMIT_MAX,
             list_keys: limits::LIST_KEYS_MAX,
             expires_seconds: limits::EXPIRES_SECONDS_MAX,
+            open_transactions: configured.open_transactions_max,
         },
         retention_seconds: configured.retention_seconds,
         purge_horizon: service.purge_horizon,
+        keep_versions: configured.keep_versions,
+        keep_versions_seconds: configured.keep_versions_seconds,
     };
     respond::read_plain(&call, Representation::weak(&document)?)
 }

@@ -221,6 +221,15 @@ impl Command {
         }
     }
 
+    /// Whether it may create a transaction and leave it open.
+    pub fn may_open(&self) -> bool {
+        match &self.action {
+            Action::Create(Ok(content)) => content.operation.is_none(),
+            Action::Put(Ok(content)) => content.draft,
+            _ => false,
+        }
+    }
+
     /// The existing transaction that it is about, if any.
     pub fn transaction(&self) -> Option<TransactionId> {
         match self.action {

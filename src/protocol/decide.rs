@@ -10,7 +10,7 @@ mod refusal;
 mod transaction;
 
 pub use draft::draft_view;
-pub use refusal::answerable;
+pub use refusal::{answerable, version_purged};
 
 use super::command::{Action, Command, Done, Verdict};
 use super::condition::{ConditionFault, Conditions, Judgement, Selected, TagList};

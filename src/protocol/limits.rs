@@ -38,6 +38,14 @@ pub const CLIENT_ID_AHEAD_SECONDS: i64 = 300;
 /// repeating a request.
 pub const RETENTION_SECONDS_DEFAULT: i64 = 30 * 86_400;
 
+/// Seconds for which a finished transaction is kept, at least (1 minute): a server asks for half of that what became of a commit
+/// whose acknowledgement was lost, and must find it.
+pub const RETENTION_SECONDS_MIN: i64 = 60;
+
+/// Transactions that a tenant may have open at a time, unless configured otherwise (100,000): a day's worth of forgotten ones at one
+/// a second, and still counted in milliseconds.
+pub const OPEN_TRANSACTIONS_MAX: usize = 100_000;
+
 /// Characters (Unicode scalar values) of a transaction's `reference`: an order number or a URI fits, and so it does into an index
 /// entry.
 pub const REFERENCE_CHARS_MAX: usize = 255;

@@ -32,6 +32,7 @@ pub enum Slug {
     InvalidOperation,
     KeyReused,
     PreconditionRequired,
+    TooManyRequests,
     InternalError,
     Unavailable,
 }
@@ -47,7 +48,7 @@ struct Description {
 
 impl Slug {
     /// Every problem type that this release can answer with.
-    pub const ALL: [Slug; 22] = [
+    pub const ALL: [Slug; 23] = [
         Self::MalformedRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -68,6 +69,7 @@ impl Slug {
         Self::InvalidOperation,
         Self::KeyReused,
         Self::PreconditionRequired,
+        Self::TooManyRequests,
         Self::InternalError,
         Self::Unavailable,
     ];
@@ -105,7 +107,7 @@ impl Slug {
     /// Whether the client may simply send the same request again.
     pub fn repeatable(self) -> bool {
         match self {
-            Self::InternalError | Self::Unavailable => true,
+            Self::TooManyRequests | Self::InternalError | Self::Unavailable => true,
             Self::MalformedRequest
             | Self::NotFound
             | Self::MethodNotAllowed
@@ -204,8 +206,8 @@ impl Slug {
                 "gone",
                 410,
                 "Too old to tell",
-                "The id, or the key, is from before the purge horizon; what it did, if anything, is no longer known.",
-                "Read the resources themselves. Transactions are kept for the retention that / names.",
+                "The id, or the key, is from before the purge horizon; what it did, if anything, is no longer known. Or a version of a resource is not kept any more.",
+                "Read the resources themselves. Transactions are kept for the retention that / names, versions as long as it is configured.",
             ),
             Self::StaleResource => (
                 "stale-resource",
@@ -276,6 +278,13 @@ impl Slug {
                 "The request does not say which state it expects",
                 "Every write names the state it expects, so that nothing is overwritten unseen (RFC 6585 §3).",
                 "Add If-Match with the tag you read, If-Match: * for any state, or If-None-Match: * to create; or the key that `detail` asks for.",
+            ),
+            Self::TooManyRequests => (
+                "too-many-requests",
+                429,
+                "Too many transactions are open",
+                "The tenant has as many open transactions as it may have. Nothing was created.",
+                "Finish or cancel some, or wait until they expire, then send the same request again.",
             ),
             Self::InternalError => (
                 "internal-error",

@@ -23,6 +23,8 @@ pub struct World {
     pub epoch: i64,
     /// A resource longer than this is not stored.
     pub body_bytes_max: usize,
+    /// How many transactions may be opened before the tenant has too many.
+    pub open_room: usize,
     transactions: HashMap<TransactionId, Transaction>,
     references: HashMap<Arc<str>, TransactionId>,
     expired_references: HashMap<Arc<str>, TransactionId>,
@@ -100,6 +102,7 @@ impl World {
             version_floor: ground.version_floor,
             epoch: ground.epoch,
             body_bytes_max,
+            open_room: usize::MAX,
             transactions: HashMap::new(),
             references: HashMap::new(),
             expired_references: HashMap::new(),

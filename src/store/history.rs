@@ -58,6 +58,36 @@ statement! {
          FROM versions v WHERE v.bucket = {} AND v.tenant = {} AND v.collection = {} AND v.key = {} AND v.version = {}"
 }
 
+statement! {
+    /// The number of the newest version.
+    ReadNewest {
+        bucket: i16 => SmallInt,
+        tenant: &'a str => Text,
+        collection: &'a str => Text,
+        key: &'a str => Text,
+    } -> BigInt =
+        "SELECT version FROM resources WHERE bucket = {} AND tenant = {} AND collection = {} AND key = {} AND version > 0"
+}
+
+/// The number of the newest version of a resource, its deletion counted; `None` where it never existed.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn newest_fetch(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+    name: &ResourceName,
+) -> Result<Option<i64>, StoreError> {
+    let statement = ReadNewest {
+        bucket: tenant.bucket(),
+        tenant: tenant.as_str(),
+        collection: name.collection.as_str(),
+        key: name.key.as_str(),
+        lifetime: PhantomData,
+    };
+    Ok(statement.get_result(connection).optional()?)
+}
+
 /// One state that a resource had.
 pub struct VersionFound {
     /// The state; without a body where it is a deletion.

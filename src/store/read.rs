@@ -102,18 +102,33 @@ statement! {
 
 statement! {
     /// A page of transactions, newest first, without those that are gone. The cursor is a condition of the index
-    /// whatever its value: "none, or older than it" would be looked at row by row.
-    ReadTransactionPage {
+    /// whatever its value: "none, or older than it" would be looked at row by row. So is the state "open", which has an
+    /// index of its own.
+    ReadTransactionPage<FORM> {
         bucket: i16 => SmallInt,
         tenant: &'a str => Text,
         state: Option<&'a str> => Nullable<Text>,
         before: Uuid => SqlUuid,
         limit: i64 => BigInt,
-    } -> TransactionColumns = concat!(
-        "SELECT ", transaction_columns!(), " FROM transactions x WHERE x.bucket = {} AND x.tenant = {} ",
-        "AND x.state IN ('open', 'committed') AND NOT (x.state = 'open' AND x.expires_at <= clock_timestamp()) ",
-        "AND ({}::text IS NULL OR x.state = $3) AND x.id < {} ",
-        "ORDER BY x.id DESC LIMIT {}")
+    } -> TransactionColumns = match FORM {
+        form::OPEN => concat!(
+            "SELECT ", transaction_columns!(), " FROM transactions x WHERE x.bucket = {} AND x.tenant = {} ",
+            "AND x.state = 'open' AND x.expires_at > clock_timestamp() AND {}::text = 'open' AND x.id < {} ",
+            "ORDER BY x.id DESC LIMIT {}"),
+        _ => concat!(
+            "SELECT ", transaction_columns!(), " FROM transactions x WHERE x.bucket = {} AND x.tenant = {} ",
+            "AND x.state IN ('open', 'committed') AND NOT (x.state = 'open' AND x.expires_at <= clock_timestamp()) ",
+            "AND ({}::text IS NULL OR x.state = $3) AND x.id < {} ",
+            "ORDER BY x.id DESC LIMIT {}"),
+    }
+}
+
+/// The forms of a page of transactions.
+mod form {
+    /// Open ones only.
+    pub(super) const OPEN: u8 = 0;
+    /// In any state, or in one that is told.
+    pub(super) const ANY: u8 = 1;
 }
 
 statement! {
@@ -299,7 +314,20 @@ pub fn transaction_page(
     after: Option<TransactionId>,
     limit: usize,
 ) -> Result<Vec<Transaction>, StoreError> {
-    let statement = ReadTransactionPage {
+    if state == Some(State::Open) {
+        return page::<{ form::OPEN }>(connection, tenant, state, after, limit);
+    }
+    page::<{ form::ANY }>(connection, tenant, state, after, limit)
+}
+
+fn page<const FORM: u8>(
+    connection: &mut PgConnection,
+    tenant: &Tenant,
+    state: Option<State>,
+    after: Option<TransactionId>,
+    limit: usize,
+) -> Result<Vec<Transaction>, StoreError> {
+    let statement = ReadTransactionPage::<FORM> {
         bucket: tenant.bucket(),
         tenant: tenant.as_str(),
         state: state.map(State::as_str),

@@ -16,6 +16,7 @@ mod lists;
 mod matrix;
 mod migrations;
 mod overload;
+mod purge;
 mod races;
 mod regressions;
 mod representations;

@@ -66,9 +66,14 @@ impl DataDir {
 
     /// Straight to Postgres, while it runs.
     pub(super) fn connect(&self) -> PgConnection {
+        PgConnection::establish(&self.url()).unwrap()
+    }
+
+    /// The URI of its database, while that runs.
+    pub(super) fn url(&self) -> String {
         let file = std::fs::read_to_string(self.path().join("cluster/postmaster.pid")).unwrap();
         let host = file.lines().nth(4).unwrap().replace('/', "%2F");
-        PgConnection::establish(&format!("postgresql://ifmatch@{host}:5432/postgres")).unwrap()
+        format!("postgresql://ifmatch@{host}:5432/postgres")
     }
 }
 

@@ -32,7 +32,7 @@ fn a_wrong_setting_is_one_line_and_exit_2() {
             &["serve", "--shutdown-timeout", "soon"],
             &["--shutdown-timeout", "soon"],
         ),
-        (&["serve", "--retention", "0"], &["--retention", "0"]),
+        (&["serve", "--retention", "59"], &["--retention", "59"]),
         (
             &[
                 "serve",
@@ -78,7 +78,7 @@ fn a_wrong_setting_in_the_environment_is_one_line_and_exit_2() {
 
 #[test]
 fn every_flag_has_an_environment_variable_and_a_line_that_explains_it() {
-    for command in ["serve", "migrate"] {
+    for command in ["serve", "migrate", "gc"] {
         let output = run(&[command, "--help"]);
         assert_eq!(
             (output.status.code(), output.stderr.is_empty()),
@@ -141,7 +141,7 @@ fn help_and_version_go_to_standard_output() {
         (Some(0), true)
     );
     let text = String::from_utf8(help.stdout).unwrap();
-    for command in ["serve", "migrate", "openapi"] {
+    for command in ["serve", "migrate", "gc", "openapi"] {
         assert!(
             text.lines()
                 .any(|line| line.trim_start().starts_with(command)),

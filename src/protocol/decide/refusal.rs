@@ -2,7 +2,7 @@
 
 use crate::protocol::clock::Timestamp;
 use crate::protocol::condition::{Conditions, Judgement, Selected};
-use crate::protocol::name::TransactionId;
+use crate::protocol::name::{ResourceName, TransactionId};
 use crate::protocol::problem::{Problem, Slug};
 use crate::protocol::state::{State, Transaction};
 
@@ -15,6 +15,25 @@ pub(super) fn duplicate_reference(holder: &Transaction) -> Problem {
     let mut problem = Problem::new(Slug::DuplicateReference, detail).with_current(holder.clone());
     problem.location = Some(holder.id.path());
     problem
+}
+
+/// A tenant with as many open transactions as it may have.
+pub(super) fn too_many_open() -> Problem {
+    Problem::new(
+        Slug::TooManyRequests,
+        "Nothing was created. As many transactions are open as limits.open_transactions of / allows. Finish or cancel some, or          wait until they expire; then send the same request again. PUT /transactions/{id} with If-None-Match: * needs no          open one.",
+    )
+}
+
+/// A version that a resource had, but that is not kept any more.
+pub fn version_purged(name: &ResourceName, version: i64) -> Problem {
+    let path = name.path();
+    Problem::new(
+        Slug::Gone,
+        format!(
+            "Version {version} of {path} is not kept any more. GET {path}/versions lists those that are."
+        ),
+    )
 }
 
 /// `If-Match` on a transaction with weak tags only.

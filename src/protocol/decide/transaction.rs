@@ -6,7 +6,9 @@ use etag::EntityTag;
 
 use super::changes::{self, ChangeOutcome};
 use super::draft;
-use super::refusal::{already_finished, answerable, duplicate_reference, stale, unknown_id, weak};
+use super::refusal::{
+    already_finished, answerable, duplicate_reference, stale, too_many_open, unknown_id, weak,
+};
 use super::{judge_content_first, judge_content_last, parsed};
 use crate::protocol::command::{Command, Done, NewTransaction, PutContent, Verdict};
 use crate::protocol::condition::{Conditions, Judgement, Selected, TagList};
@@ -50,6 +52,7 @@ pub(super) fn create(
         free_reference(world, command, new);
         transaction = record(world, command, transaction, operation, outcome);
     } else {
+        world.open_room = world.open_room.checked_sub(1).ok_or_else(too_many_open)?;
         free_reference(world, command, new);
         world.write_transaction(transaction.clone(), None);
     }
@@ -190,7 +193,9 @@ fn name(world: &mut World, command: &Command, content: &PutContent) -> Verdict {
         return Ok(Done::Named(transaction));
     };
     if content.draft {
+        let left = world.open_room.checked_sub(1).ok_or_else(too_many_open)?;
         let saved = draft::save(world, command, transaction, operation)?;
+        world.open_room = left;
         free_reference(world, command, &content.new);
         return Ok(Done::Named(saved));
     }
