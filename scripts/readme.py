@@ -57,7 +57,7 @@ def run(blocks, url):
             command = "\n".join(line[2:] for line in lines).replace(ADDRESS, url)
             script.append("{ " + command + '\n} >"$OUTPUT" 2>&1\nawk 1 "$OUTPUT"')
         script.append(f"echo '{end}'")
-    shell = 'set -u; OUTPUT=$(mktemp); trap \'rm -f "$OUTPUT"\' EXIT\n' + "\n".join(script)
+    shell = 'set -u; export LC_ALL=C; OUTPUT=$(mktemp); trap \'rm -f "$OUTPUT"\' EXIT\n' + "\n".join(script)
     done = subprocess.run(["bash", "-c", shell], capture_output=True, timeout=RUN_SECONDS_MAX, check=False)
     if done.returncode != 0:
         sys.exit(f"the shell stopped with {done.returncode}:\n{done.stderr.decode()}")
