@@ -29,6 +29,7 @@ CHANGING = re.compile(
     r"|(?P<time>\d{4}-\d\d-\d\dT[\d:.]+Z)"
     r"|(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
     r"|(?<=\d\.)(?P<nonce>[0-9a-f]{16})\b"  # of a tag; its version is compared as it is
+    r"|(?<=\bd\.)(?P<draft>[0-9a-f]{32})\b"  # of the tag of a resource in a draft
     r"|(?<=^content-length: )(?P<length>\d+)",
     re.MULTILINE,
 )
