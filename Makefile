@@ -35,7 +35,7 @@ demo: ## 8,340 documents, two competing clients, a lost answer: watch the promis
 	cargo build --locked --release
 	scripts/demo.py --binary $(TARGET)/release/ifmatch
 
-readme: ## write what the server really answers into README.md, docs/increments.md and docs/drafts.md
+readme: ## write what the server really answers into README.md and the pages below docs/
 	@scripts/install.sh build demo
 	cargo build --locked --release
 	scripts/readme-check.sh --update --binary $(TARGET)/release/ifmatch
