@@ -107,3 +107,96 @@ fn view(
         body_bytes_max,
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::protocol::clock::Timestamp;
+    use crate::protocol::condition::{Conditions, TagList};
+    use crate::protocol::decide::decide;
+    use crate::protocol::operation::{ChangeMethod, Operation};
+    use crate::protocol::world::Ground;
+
+    fn command(action: Action) -> Command {
+        let star = Conditions {
+            if_match: Some(TagList::Star),
+            ..Conditions::default()
+        };
+        Command {
+            tenant: Tenant::default(),
+            id: TransactionId::from_uuid(uuid::Uuid::from_u128(7)),
+            nonce: 7,
+            representation: false,
+            strict: false,
+            conditions: Ok(star),
+            action,
+        }
+    }
+
+    fn put(key: &str) -> Change {
+        Change {
+            method: ChangeMethod::Put,
+            target: ResourceName::parse_path(&format!("/resources/a/{key}")).unwrap(),
+            conditions: Conditions {
+                if_none_match: Some(TagList::Star),
+                ..Conditions::default()
+            },
+            media_type: "application/json".into(),
+            body: Some("1".into()),
+        }
+    }
+
+    fn save(key: &str, draft: bool) -> Command {
+        command(Action::Put(Ok(PutContent {
+            operation: Some(Operation::new(vec![put(key)])),
+            draft,
+            new: Default::default(),
+        })))
+    }
+
+    #[test]
+    fn a_commit_locks_what_is_drafted_before_it_in_its_own_batch_too() {
+        let ground = Ground::at(Timestamp::from_micros(1_800_000_000_000_000));
+        let mut world = World::new(ground, 1 << 20);
+        let id = command(Action::Commit).id;
+        decide(&mut world, &command(Action::Create(Ok(Default::default())))).ok();
+        decide(&mut world, &save("stored", true)).unwrap();
+        assert!(world.transaction(id).is_some());
+        let recorded = put("recorded");
+        let mut other = save("other", true);
+        other.id = TransactionId::from_uuid(uuid::Uuid::from_u128(8));
+        let commands = [
+            command(Action::Draft {
+                method: ChangeMethod::Put,
+                target: recorded.target.clone(),
+                content: Ok(recorded),
+            }),
+            save("saved", true),
+            save("applied", false),
+            other,
+            command(Action::Commit),
+        ];
+        let drafts = drafts_of(&world, &commands).unwrap();
+        let keys = |changes: &[Change]| -> Vec<String> {
+            let keys = changes.iter().map(|change| change.target.key.to_string());
+            keys.collect()
+        };
+        assert_eq!(drafts.len(), 1);
+        let (commit, changes) = &drafts[0];
+        assert_eq!(keys(changes), ["stored", "recorded", "saved"]);
+        assert!(
+            changes
+                .iter()
+                .map(|change| commit.access(change))
+                .all(|access| access.writes)
+        );
+        // Those that only record it leave it to others.
+        let accesses = commands[..2].iter().flat_map(Command::accesses);
+        assert!(
+            accesses
+                .into_iter()
+                .all(|access| !access.writes && !access.may_create)
+        );
+    }
+}

@@ -104,9 +104,10 @@ fn contexts(client: &mut Client) {
         .expect(204);
 }
 
-/// Recorded one by one, saved whole, seen and committed.
+/// Recorded one by one, saved whole, seen and committed: some 38 rows each time, once more than Postgres plans a
+/// prepared statement for the very values that it is sent.
 fn drafts(client: &mut Client) {
-    for number in 0..OFTEN {
+    for number in 0..6 {
         let (path, _) = client.open_transaction();
         let view = format!("{path}/resources/many/k{}", 300 + number);
         assert_eq!(put(client, &view, ("if-match", "*"), "3").0, 204);

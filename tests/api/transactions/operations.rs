@@ -54,7 +54,7 @@ fn every_fault_of_shape_is_pointed_to() {
             &["#/changes/0", "#/changes/1"],
         ),
         (
-            json!({"state": "open", "changes": [1]}),
+            json!({"state": "pending", "changes": [1]}),
             &["#/state", "#/changes/0"],
         ),
         (json!({"state": 1}), &["#/state", "#/changes"]),
