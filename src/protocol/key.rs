@@ -150,9 +150,7 @@ fn id_read(line: &[u8]) -> Result<String, Problem> {
     let text = std::str::from_utf8(trim_ows(line)).unwrap_or_default();
     let id = Uuid::try_parse(text).ok().filter(|_| text.len() == 36);
     id.map(|id| id.as_hyphenated().to_string()).ok_or_else(|| {
-        fault(
-            "Repeatability-Request-ID is a UUID of 36 characters, without quotes.",
-        )
+        fault("Repeatability-Request-ID is a UUID of 36 characters, without quotes.")
     })
 }
 
