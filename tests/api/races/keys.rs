@@ -79,6 +79,26 @@ fn copies_of_a_creation_are_one_creation() {
 }
 
 #[test]
+fn no_copy_meets_the_condition_that_the_first_has_made_false() {
+    let servers = pair();
+    let mut clients = clients(&servers, WRITERS);
+    let mut tag = create(&mut clients[0], HOT, "0");
+    for _ in 0..ROUNDS {
+        let key = key();
+        let answers = at_once(&mut clients, |_, client| {
+            let fields = [("if-match", &*tag), ("idempotency-key", &*key)];
+            client.send("PUT", HOT, &fields, Some("1"))
+        });
+        for answer in &answers {
+            assert_eq!(answer.clone().expect(204).etag(), answers[0].etag());
+        }
+        assert_eq!(firsts(&answers), 1);
+        tag = answers[0].etag();
+    }
+    assert_eq!(version(&tag), 201);
+}
+
+#[test]
 fn every_increment_counts_once_however_often_it_is_sent() {
     sum(&[Server::start()]);
 }
