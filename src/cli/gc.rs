@@ -2,9 +2,18 @@
 
 use std::io::Write;
 
-use super::{Database, Failure, GcArguments, log_to_stderr};
+use super::{Database, Failure, GcArguments, KeepArguments, log_to_stderr};
 use crate::engine::Settings;
-use crate::engine::purge::purge;
+use crate::engine::purge::{Keep, purge};
+
+impl KeepArguments {
+    pub(super) fn keep(&self) -> Keep {
+        Keep {
+            newest: self.keep_versions,
+            seconds: self.keep_versions_for,
+        }
+    }
+}
 
 pub(super) fn gc(arguments: &GcArguments) -> Result<(), Failure> {
     log_to_stderr(&arguments.database)?;
@@ -19,8 +28,7 @@ pub(super) fn gc(arguments: &GcArguments) -> Result<(), Failure> {
 fn run(arguments: &GcArguments, database_url: &str) -> Result<(), Failure> {
     let mut settings = Settings::new(database_url);
     settings.limits.retention_seconds = arguments.database.retention;
-    settings.limits.keep_versions = arguments.keep.keep_versions;
-    settings.limits.keep_versions_seconds = arguments.keep.keep_versions_for;
+    settings.limits.keep = arguments.keep.keep();
     let removed = purge(&settings).map_err(|error| Failure::run("cannot remove", &error))?;
     // Whoever started us may have closed standard output; it is removed all the same.
     let _ = writeln!(

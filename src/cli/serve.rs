@@ -58,8 +58,7 @@ fn run(
             body_bytes_max: arguments.max_body,
             retention_seconds: arguments.database.retention,
             open_transactions_max: arguments.open_transactions,
-            keep_versions: arguments.keep.keep_versions,
-            keep_versions_seconds: arguments.keep.keep_versions_for,
+            keep: arguments.keep.keep(),
         },
         purge_interval: Some(arguments.purge_interval)
             .filter(|seconds| *seconds > 0)

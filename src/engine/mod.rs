@@ -26,16 +26,15 @@ pub use query::{
 };
 
 use crate::protocol::command::{Command, Verdict};
-use crate::protocol::decide::{answerable, decide, version_purged};
+use crate::protocol::decide::{answerable, decide};
 use crate::protocol::limits;
 use crate::protocol::name::{Collection, ResourceName, Tenant, TransactionId};
 use crate::protocol::problem::{Problem, Slug};
 use crate::protocol::state::{Resource, Transaction};
-use crate::store::pool::Pool;
-use crate::store::read;
+use crate::store::{pool::Pool, read};
 
 use committer::Job;
-use reader::{Found, Reader};
+use reader::Reader;
 
 /// What clients are told of, and held to.
 #[derive(Clone, Copy, Debug)]
@@ -46,11 +45,8 @@ pub struct Limits {
     pub retention_seconds: i64,
     /// Transactions that a tenant may have open at a time.
     pub open_transactions_max: usize,
-    /// The newest versions of each resource that are kept, however old.
-    pub keep_versions: Option<i64>,
-    /// Seconds that a version is kept after another took its place. Where this and `keep_versions` are both given, what either
-    /// keeps is kept; where neither is, everything.
-    pub keep_versions_seconds: Option<i64>,
+    /// Which versions of resources are kept.
+    pub keep: purge::Keep,
 }
 
 /// How the engine is set up.
@@ -89,8 +85,7 @@ impl Settings {
                 body_bytes_max: limits::BODY_BYTES_MAX,
                 retention_seconds: limits::RETENTION_SECONDS_DEFAULT,
                 open_transactions_max: limits::OPEN_TRANSACTIONS_MAX,
-                keep_versions: None,
-                keep_versions_seconds: None,
+                keep: purge::Keep::default(),
             },
         }
     }
@@ -240,15 +235,9 @@ impl Engine {
         name: &ResourceName,
         version: i64,
     ) -> Result<Option<Version>, Problem> {
-        let (tenant, asked) = (tenant.clone(), name.clone());
-        let found = self
-            .read(move |connection| reader::version(connection, &tenant, &asked, version))
-            .await?;
-        match found {
-            Found::Kept(version) => Ok(Some(*version)),
-            Found::Purged => Err(version_purged(name, version)),
-            Found::Never => Ok(None),
-        }
+        let (tenant, name) = (tenant.clone(), name.clone());
+        self.read(move |connection| reader::version(connection, &tenant, &name, version))
+            .await?
     }
 
     /// A page of resources, all from one state.

@@ -40,6 +40,15 @@ const WALK_INTERVALS: u32 = 60;
 /// Attempts at a chunk that met another purge.
 const ATTEMPTS_MAX: u32 = 5;
 
+/// Which versions are kept, beside the newest. Where both are given, what either keeps is kept; where neither is, everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// So many of the newest of each resource, however old.
+    pub newest: Option<i64>,
+    /// For so many seconds after another took its place.
+    pub seconds: Option<i64>,
+}
+
 /// What was removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
@@ -317,7 +326,7 @@ impl Sweeper {
     /// What may go of a resource's versions, beside the newest. A tombstone that may go takes all along: that many of them
     /// go in chunks before leaves little for the transaction that it goes in.
     fn span<'a>(&self, head: &'a Head, now: time::OffsetDateTime) -> Option<Span<'a>> {
-        let (keep, keep_for) = (self.limits.keep_versions, self.limits.keep_versions_seconds);
+        let (keep, keep_for) = (self.limits.keep.newest, self.limits.keep.seconds);
         let (newest, seconds) = match (head.buried, keep, keep_for) {
             (true, ..) => (1, 0),
             (false, None, None) => return None,

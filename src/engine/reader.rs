@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::Settings;
 use super::query::{CollectionQuery, Page, TransactionQuery, Version, VersionQuery};
+use crate::protocol::decide::version_purged;
 use crate::protocol::limits;
 use crate::protocol::name::{Collection, ResourceName, Tenant, TransactionId};
 use crate::protocol::problem::{Problem, Slug};
@@ -289,11 +290,11 @@ pub(super) fn version(
     tenant: &Tenant,
     name: &ResourceName,
     version: i64,
-) -> Result<Found, StoreError> {
+) -> Result<Result<Option<Version>, Problem>, StoreError> {
     let mut newest = 0;
     loop {
         if let Some(found) = history::version_fetch(connection, tenant, name, version)? {
-            return Ok(Found::Kept(Box::new(Version {
+            return Ok(Ok(Some(Version {
                 state: found.state,
                 predecessor: found.predecessor,
                 successor: found.successor,
@@ -301,23 +302,13 @@ pub(super) fn version(
         }
         // There was a newer one before the last look, so this one had been there, and has been purged.
         if (1..newest).contains(&version) {
-            return Ok(Found::Purged);
+            return Ok(Err(version_purged(name, version)));
         }
         newest = history::newest_fetch(connection, tenant, name)?.unwrap_or_default();
         if version >= newest {
-            return Ok(Found::Never);
+            return Ok(Ok(None));
         }
     }
-}
-
-/// What was found of a version.
-pub(super) enum Found {
-    /// Itself.
-    Kept(Box<Version>),
-    /// It is not kept any more.
-    Purged,
-    /// The resource has not had so many versions.
-    Never,
 }
 
 /// Cuts what was read to `limit`; there is more where something was cut here or before.

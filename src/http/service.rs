@@ -72,8 +72,8 @@ pub(super) async fn get_service(call: Call) -> Result<HttpResponse, Problem> {
         },
         retention_seconds: configured.retention_seconds,
         purge_horizon: service.purge_horizon,
-        keep_versions: configured.keep_versions,
-        keep_versions_seconds: configured.keep_versions_seconds,
+        keep_versions: configured.keep.newest,
+        keep_versions_seconds: configured.keep.seconds,
     };
     respond::read_plain(&call, Representation::weak(&document)?)
 }

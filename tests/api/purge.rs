@@ -4,6 +4,7 @@ mod backlog;
 mod forgotten;
 mod limits;
 mod open;
+mod plans;
 mod races;
 mod table;
 mod tags;

@@ -18,7 +18,7 @@ const FILL: &str = "
     INSERT INTO resources SELECT t.bucket, t.tenant, 'many', 'k' || n, 2, n, true, 'application/json', NULL,
       now() - interval '3 days', t.id FROM transactions t, generate_series(1, 3000) n WHERE t.nonce = 1;
     INSERT INTO versions SELECT bucket, tenant, collection, key, v, nonce, v = 2, media_type, CASE WHEN v = 1 THEN '1' END,
-      updated_at, transaction_id, 1 FROM resources, generate_series(1, 2) v;";
+      updated_at, transaction_id, 1 FROM resources, generate_series(1, 2) v WHERE collection = 'many';";
 
 const HOUR: [&str; 2] = ["--retention", "3600"];
 

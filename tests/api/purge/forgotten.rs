@@ -59,13 +59,13 @@ fn what_ended_a_retention_ago_under_an_id_as_old_goes_and_never_runs_again() {
     let content = Some(r#"{"state": "cancelled"}"#);
     client.send("PUT", &cancelled, &CREATE, content).expect(201);
     let never = path_from(3 * HOUR);
+    client.get(&never).expect_problem(404, "not-found");
     assert_eq!(
         purged(&server.database_url).transactions,
         0,
         "they ended just now"
     );
     client.get(&committed).expect(200);
-    client.get(&never).expect_problem(404, "not-found");
     client
         .get(&cancelled)
         .expect_problem(410, "transaction-cancelled");

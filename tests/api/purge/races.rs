@@ -30,7 +30,7 @@ fn while_purging(database_url: &str, work: impl FnOnce()) -> usize {
                 while !stop.load(Ordering::Relaxed) {
                     let found = purge_with(database_url, |limits| {
                         limits.retention_seconds = 0;
-                        limits.keep_versions = Some(1);
+                        limits.keep.newest = Some(1);
                     });
                     removed.fetch_add(found.transactions + found.resources, Ordering::Relaxed);
                 }

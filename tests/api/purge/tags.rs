@@ -104,7 +104,7 @@ fn run(server: &Server, store: &mut PgConnection, steps: &[Step]) {
             }
             Step::Age => age(store),
             Step::Purge(keep) => {
-                purge_with(&server.database_url, |limits| limits.keep_versions = *keep);
+                purge_with(&server.database_url, |limits| limits.keep.newest = *keep);
             }
         }
         seen.look(&mut client);

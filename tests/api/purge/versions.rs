@@ -33,8 +33,8 @@ fn numbers(client: &mut Client, path: &str) -> Vec<i64> {
 
 fn keep(server: &Server, newest: Option<i64>, seconds: Option<i64>) -> usize {
     let removed = purge_with(&server.database_url, |limits| {
-        limits.keep_versions = newest;
-        limits.keep_versions_seconds = seconds;
+        limits.keep.newest = newest;
+        limits.keep.seconds = seconds;
     });
     removed.versions
 }

@@ -227,6 +227,7 @@ fn list_transactions(client: &mut Client) {
     let after = cursor.encode();
     for _ in 0..OFTEN {
         client.get("/transactions?limit=2").expect(200);
+        client.get("/transactions?limit=2&state=open").expect(200);
         let page = client.get(&format!("/transactions?limit=2&after={after}"));
         let items = page.expect(200).json()["items"].clone();
         assert_eq!(items[0]["id"], "00000000-0000-0000-0000-0000000003e7");
