@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::believer::Believer;
 use super::floor::Floor;
+use super::watch::Watches;
 use super::{Settings, batch};
 use crate::protocol::command::{Command, Verdict};
 use crate::store::pool::Pool;
@@ -31,20 +32,21 @@ pub(super) fn start(
     settings: &Settings,
     pool: &Pool,
     queue: &Receiver<Job>,
+    watches: &Watches,
 ) -> io::Result<Vec<JoinHandle<()>>> {
     let floor = Floor::new(pool.clone());
     (0..settings.committers.max(1))
         .map(|number| {
-            let (floor, queue) = (floor.clone(), queue.clone());
+            let (floor, queue, watches) = (floor.clone(), queue.clone(), watches.clone());
             let body_bytes_max = settings.limits.body_bytes_max;
             thread::Builder::new()
                 .name(format!("committer-{number}"))
-                .spawn(move || run(&floor, &queue, body_bytes_max))
+                .spawn(move || run(&floor, &queue, body_bytes_max, &watches))
         })
         .collect()
 }
 
-fn run(floor: &Floor, queue: &Receiver<Job>, body_bytes_max: usize) {
+fn run(floor: &Floor, queue: &Receiver<Job>, body_bytes_max: usize, watches: &Watches) {
     let mut left_over = None;
     let mut believer = Believer::default();
     while let Some(first) = left_over.take().or_else(|| queue.recv().ok()) {
@@ -60,6 +62,11 @@ fn run(floor: &Floor, queue: &Receiver<Job>, body_bytes_max: usize) {
             .map(|job| (job.command, job.answer))
             .unzip();
         let verdicts = batch::commit(&mut turn, &mut believer, &commands, body_bytes_max);
+        let done = commands.iter().zip(&verdicts);
+        watches.written(
+            done.filter(|(_, verdict)| verdict.is_ok())
+                .filter_map(|(command, _)| Some((&command.tenant, command.transaction()?))),
+        );
         for (answer, verdict) in answers.into_iter().zip(verdicts) {
             // Whoever does not wait any more asks again; the commit stands.
             let _ = answer.send(verdict);

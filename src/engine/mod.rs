@@ -9,6 +9,8 @@ mod committer;
 mod floor;
 pub mod query;
 mod reader;
+mod wait;
+mod watch;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -20,6 +22,7 @@ pub use query::{
     CollectionQuery, Page, ResourceQuery, ResourceScope, Service, TransactionQuery, Version,
     VersionQuery,
 };
+pub use wait::Waited;
 
 use crate::protocol::command::{Command, Verdict};
 use crate::protocol::decide::{answerable, decide};
@@ -32,6 +35,7 @@ use crate::store::read;
 
 use committer::Job;
 use reader::Reader;
+use watch::Watches;
 
 /// What clients are told of, and held to.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +57,8 @@ pub struct Settings {
     pub readers: usize,
     /// Commands that may wait; one more is refused with `503`.
     pub queue_length: usize,
+    /// Clients that may wait for transactions at once; one more is answered without waiting.
+    pub waiters_max: usize,
     /// How long a command or a read may take, waiting included.
     pub time_limit: Duration,
     /// How long to wait for a connection.
@@ -69,6 +75,7 @@ impl Settings {
             committers: 2,
             readers: 4,
             queue_length: 4096,
+            waiters_max: limits::WAITERS_MAX,
             time_limit: Duration::from_secs(30),
             connection_timeout: Duration::from_secs(2),
             limits: Limits {
@@ -88,6 +95,7 @@ pub struct Engine {
 struct Shared {
     jobs: crossbeam_channel::Sender<Job>,
     reader: Reader,
+    watches: Watches,
     time_limit: Duration,
     limits: Limits,
 }
@@ -118,12 +126,17 @@ impl Engine {
             Pool::new(&settings.database_url, size, timeout, commits)
         };
         let (jobs, queue) = crossbeam_channel::bounded(settings.queue_length);
-        let mut handles = committer::start(settings, &pool(settings.committers, true), &queue)?;
-        let (reader, readers) = Reader::start(settings, &pool(settings.readers, false))?;
+        let reading = pool(settings.readers, false);
+        let (watches, watcher) = Watches::start(&reading, settings.waiters_max)?;
+        let committing = pool(settings.committers, true);
+        let mut handles = committer::start(settings, &committing, &queue, &watches)?;
+        let (reader, readers) = Reader::start(settings, &reading)?;
         handles.extend(readers);
+        handles.push(watcher);
         let shared = Shared {
             jobs,
             reader,
+            watches,
             time_limit: settings.time_limit,
             limits: settings.limits,
         };
@@ -146,8 +159,19 @@ impl Engine {
     /// The refusal. `unavailable` where the queue is full, the database is away, or the time limit has passed; then the
     /// command may still be applied, and the same request will tell.
     pub async fn submit(&self, command: Command) -> Verdict {
+        self.submit_within(command, None).await
+    }
+
+    /// [`Engine::submit`], with a time limit of the client's own where it is the shorter one.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`].
+    pub async fn submit_within(&self, command: Command, time: Option<Duration>) -> Verdict {
+        let time_limit = time.map_or(self.shared.time_limit, |time| {
+            time.min(self.shared.time_limit)
+        });
         if command.is_refused_already() {
-            return self.refuse(command).await;
+            return self.refuse(command, time_limit).await;
         }
         let (answer, verdict) = oneshot::channel();
         if self.shared.jobs.try_send(Job { command, answer }).is_err() {
@@ -156,7 +180,7 @@ impl Engine {
                 "Too many operations are waiting. Nothing was applied; send the same request again in a moment.",
             ));
         }
-        match tokio::time::timeout(self.shared.time_limit, verdict).await {
+        match tokio::time::timeout(time_limit, verdict).await {
             Ok(Ok(verdict)) => verdict,
             Ok(Err(_)) => Err(Problem::new(
                 Slug::Unavailable,
@@ -170,11 +194,11 @@ impl Engine {
     }
 
     /// Finds out which of its faults a command is refused for, from state read without locks: nothing is written.
-    async fn refuse(&self, command: Command) -> Verdict {
+    async fn refuse(&self, command: Command, time_limit: Duration) -> Verdict {
         let body_bytes_max = self.shared.limits.body_bytes_max;
         self.shared
             .reader
-            .run(self.shared.time_limit, move |connection| {
+            .run(time_limit, move |connection| {
                 let mut world = batch::read(connection, &command, body_bytes_max)?;
                 Ok(decide(&mut world, &command))
             })

@@ -10,7 +10,7 @@ use super::call::Call;
 use super::content::Taken;
 use super::query::Query;
 use super::respond::{self, NO_STORE, PRIVATE, Representation};
-use super::versions;
+use super::{versions, waiting};
 use crate::protocol::command::{Action, Done};
 use crate::protocol::condition::{ConditionFault, Conditions};
 use crate::protocol::json;
@@ -159,11 +159,7 @@ async fn write(
         target: name.clone(),
         content,
     };
-    match call
-        .engine
-        .submit(call.command(None, conditions, action))
-        .await?
-    {
+    match waiting::submit(&call, call.command(None, conditions, action)).await? {
         Done::Written {
             transaction,
             created,

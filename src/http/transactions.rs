@@ -8,6 +8,7 @@ use super::content::Taken;
 use super::document::{self, TransactionDocument};
 use super::query::Query;
 use super::respond::{self, NO_STORE, PRIVATE, Representation};
+use super::waiting;
 use crate::protocol::command::{Action, Done, PutContent, Verdict};
 use crate::protocol::condition::{ConditionFault, Conditions, TagList};
 use crate::protocol::media::ContentType;
@@ -42,10 +43,11 @@ pub(super) async fn create_transaction(call: Call) -> Result<HttpResponse, Probl
             .content(&TAKES)
             .and_then(|(_, bytes)| operation::parse_post(&bytes)),
     };
-    let verdict = call
-        .engine
-        .submit(call.command(None, call.conditions(), Action::Create(new)))
-        .await;
+    let verdict = waiting::submit(
+        &call,
+        call.command(None, call.conditions(), Action::Create(new)),
+    )
+    .await;
     answer(&call, verdict)
 }
 
@@ -53,13 +55,22 @@ pub(super) async fn create_transaction(call: Call) -> Result<HttpResponse, Probl
 pub(super) async fn get_transaction(call: Call) -> Result<HttpResponse, Problem> {
     let id = call.transaction_id()?;
     Query::of(&call, &[])?;
-    let found = call.engine.transaction_fetch(&call.tenant, id).await?;
+    let (found, waited) = waiting::transaction(&call, id).await;
+    let answer = found.and_then(|found| shown(&call, id, found));
+    waiting::applied(&call, answer, waited)
+}
+
+fn shown(
+    call: &Call,
+    id: TransactionId,
+    found: Option<Transaction>,
+) -> Result<HttpResponse, Problem> {
     let transaction = found
         .ok_or_else(|| Problem::new(Slug::NotFound, format!("{} does not exist.", id.path())))?;
     let mut shown = Representation::document(&TransactionDocument::of(&transaction), PRIVATE)?;
     shown.tag = Some(transaction.tag.entity_tag());
     shown.location = Some(id.path());
-    respond::read(&call, shown, |weak| stale(transaction.clone(), weak))
+    respond::read(call, shown, |weak| stale(transaction.clone(), weak))
 }
 
 /// The problem of a read under a false condition.
@@ -87,10 +98,7 @@ pub(super) async fn put_transaction(call: Call) -> Result<HttpResponse, Problem>
     Query::of(&call, &[])?;
     let conditions = call.conditions();
     let action = Action::Put(put_content(&call, &conditions));
-    let verdict = call
-        .engine
-        .submit(call.command(Some(id), conditions, action))
-        .await;
+    let verdict = waiting::submit(&call, call.command(Some(id), conditions, action)).await;
     answer(&call, verdict)
 }
 
@@ -110,10 +118,11 @@ pub(super) async fn patch_transaction(call: Call) -> Result<HttpResponse, Proble
     let content = call
         .content(&PATCH_TAKES)
         .and_then(|(_, bytes)| operation::parse_renewal(&bytes));
-    let verdict = call
-        .engine
-        .submit(call.command(Some(id), call.conditions(), Action::Renew(content)))
-        .await;
+    let verdict = waiting::submit(
+        &call,
+        call.command(Some(id), call.conditions(), Action::Renew(content)),
+    )
+    .await;
     answer(&call, verdict)
 }
 
@@ -122,10 +131,7 @@ pub(super) async fn delete_transaction(call: Call) -> Result<HttpResponse, Probl
     let id = call.transaction_id()?;
     Query::of(&call, &[])?;
     let action = Action::Cancel(call.no_content());
-    let verdict = call
-        .engine
-        .submit(call.command(Some(id), call.conditions(), action))
-        .await;
+    let verdict = waiting::submit(&call, call.command(Some(id), call.conditions(), action)).await;
     answer(&call, verdict)
 }
 

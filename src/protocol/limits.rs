@@ -52,6 +52,13 @@ pub const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// every state and sent with every answer.
 pub const MEDIA_TYPE_BYTES_MAX: usize = 255;
 
+/// Seconds of `Prefer: wait` on a read (RFC 7240 §4.3); more is taken as this: proxies give up on an answer after 60.
+pub const WAIT_SECONDS_MAX: u32 = 50;
+
+/// Clients that wait for transactions at one server, unless configured otherwise: some kilobytes of memory and an open connection
+/// each; one more is answered at once.
+pub const WAITERS_MAX: usize = 50_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,4 +13,5 @@ pub mod postgres;
 pub mod read;
 mod rows;
 mod statement;
+pub mod watch;
 pub mod write;

@@ -19,3 +19,4 @@ mod regressions;
 mod representations;
 mod retries;
 mod transactions;
+mod waiting;
