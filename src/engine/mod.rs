@@ -6,6 +6,7 @@
 mod batch;
 mod believer;
 mod committer;
+mod contains;
 mod floor;
 pub mod query;
 mod reader;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+pub use contains::ContainingQuery;
 pub use query::{
     CollectionQuery, Page, ResourceQuery, ResourceScope, Service, TransactionQuery, Version,
     VersionQuery,

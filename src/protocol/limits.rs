@@ -59,6 +59,13 @@ pub const WAIT_SECONDS_MAX: u32 = 50;
 /// each; one more is answered at once.
 pub const WAITERS_MAX: usize = 50_000;
 
+/// Bytes of the JSON text of `contains`: percent-encoded in the link to the next page it is three times as long, and fields over
+/// 4 KB make proxies answer 502.
+pub const CONTAINS_BYTES_MAX: usize = 1024;
+
+/// Seconds that a page of a list with `contains` may take in the database: a thread that reads is busy with it.
+pub const CONTAINS_SECONDS_MAX: u64 = 10;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@
 //! what a command does is `protocol::decide`'s to say.
 
 pub mod believed;
+pub mod contains;
 pub mod error;
 pub mod history;
 pub mod lock;
