@@ -12,6 +12,7 @@ mod history;
 mod input;
 mod lists;
 mod matrix;
+mod media;
 mod migrations;
 mod overload;
 mod races;
