@@ -181,12 +181,7 @@ mod tests {
 
     #[test]
     fn a_sight_is_not_trusted_after_a_sleep_or_a_step_of_the_clock() {
-        let ground = Ground {
-            now: Timestamp::from_micros(0),
-            purge_horizon: Timestamp::from_micros(0),
-            version_floor: 0,
-            epoch: 0,
-        };
+        let ground = Ground::at(Timestamp::from_micros(0));
         let sight = Sight::new(Tenant::default(), ground);
         let (now, now_system) = (sight.at, sight.at_system);
         let short = Duration::from_millis(900);

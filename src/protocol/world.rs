@@ -43,6 +43,19 @@ pub struct Ground {
     pub epoch: i64,
 }
 
+#[cfg(test)]
+impl Ground {
+    /// What a new tenant stands on at this time.
+    pub(crate) fn at(now: Timestamp) -> Self {
+        Self {
+            now,
+            purge_horizon: Timestamp::from_micros(0),
+            version_floor: 0,
+            epoch: 0,
+        }
+    }
+}
+
 /// What a batch writes.
 #[derive(Clone, Debug, Default)]
 pub struct Writes {

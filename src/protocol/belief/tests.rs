@@ -12,15 +12,6 @@ use crate::protocol::patch::PatchKind;
 const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 const BODY_BYTES_MAX: usize = 1 << 20;
 
-fn ground(horizon_micros: i64) -> Ground {
-    Ground {
-        now: NOW,
-        purge_horizon: Timestamp::from_micros(horizon_micros),
-        version_floor: 0,
-        epoch: 0,
-    }
-}
-
 fn name(key: u8) -> ResourceName {
     ResourceName::parse_path(&format!("/resources/accounts/k{key}")).unwrap()
 }
@@ -92,7 +83,7 @@ fn command(number: u8, conditions: Conditions, action: Action) -> Command {
 }
 
 fn attempt(commands: &[Command]) -> Option<Believed> {
-    believe(commands, ground(0), BODY_BYTES_MAX)
+    believe(commands, Ground::at(NOW), BODY_BYTES_MAX)
 }
 
 fn exact_put(key: u8, version: i64) -> Change {
@@ -179,7 +170,11 @@ fn a_context_made_by_post_and_a_reference_need_a_look() {
 #[test]
 fn an_id_behind_the_horizon_is_not_believed() {
     let commands = [naming(1, vec![exact_put(1, 5)])];
-    assert!(believe(&commands, ground(NOW.micros()), BODY_BYTES_MAX).is_none());
+    let ground = Ground {
+        purge_horizon: NOW,
+        ..Ground::at(NOW)
+    };
+    assert!(believe(&commands, ground, BODY_BYTES_MAX).is_none());
 }
 
 /// Changes to distinct resources, of which the world has what they believe, with bodies that nobody believes.
@@ -194,7 +189,7 @@ fn changes() -> impl Strategy<Value = Vec<(u8, i64, bool)>> {
 proptest! {
     #[test]
     fn a_true_belief_decides_as_looking_does(changes in changes(), split in 0usize..12, representation: bool) {
-        let mut seen = World::new(ground(0), BODY_BYTES_MAX);
+        let mut seen = World::new(Ground::at(NOW), BODY_BYTES_MAX);
         let mut all = Vec::new();
         for (key, version, delete) in changes {
             seen.load_resource(name(key), Resource {

@@ -11,18 +11,11 @@ use crate::protocol::name::{ResourceName, Tenant, TransactionId};
 use crate::protocol::operation::{self, Change};
 use crate::protocol::state::{State, Transaction};
 use crate::protocol::tag::StateTag;
-use crate::protocol::world::Ground;
 
 const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
 fn world() -> World {
-    let ground = Ground {
-        now: NOW,
-        purge_horizon: Timestamp::from_micros(0),
-        version_floor: 0,
-        epoch: 0,
-    };
-    World::new(ground, 1 << 20)
+    World::new(crate::protocol::world::Ground::at(NOW), 1 << 20)
 }
 
 fn id(number: u128) -> TransactionId {
