@@ -73,6 +73,7 @@ fn run(
         shutdown_timeout: Duration::from_secs(arguments.shutdown_timeout),
         ..HttpSettings::default()
     };
+    let waited_for = engine.clone();
     let served = actix_web::rt::System::new().block_on(async move {
         let server = http::serve(engine, http, listener)?;
         let handle = server.handle();
@@ -86,6 +87,8 @@ fn run(
                 _ = interrupt.recv() => {}
             }
             tracing::info!("stopping: no new connections; what has begun is finished");
+            // They are answered while there is time for it.
+            waited_for.stop_waiting();
             handle.stop(true).await;
         });
         tracing::info!("only loopback addresses are served: there is no authentication yet");

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::believer::Believer;
 use super::floor::Floor;
 use super::open_limit::OpenLimit;
+use super::watch::Watches;
 use super::{Settings, batch};
 use crate::protocol::command::{Command, Verdict};
 use crate::store::pool::Pool;
@@ -33,21 +34,28 @@ pub(super) fn start(
     settings: &Settings,
     pool: &Pool,
     queue: &Receiver<Job>,
+    watches: &Watches,
 ) -> io::Result<Vec<JoinHandle<()>>> {
     let floor = Floor::new(pool.clone());
     let open = Arc::new(OpenLimit::new(settings.limits.open_transactions_max));
     (0..settings.committers.max(1))
         .map(|number| {
             let (floor, queue, open) = (floor.clone(), queue.clone(), open.clone());
-            let body_bytes_max = settings.limits.body_bytes_max;
+            let (watches, body_bytes_max) = (watches.clone(), settings.limits.body_bytes_max);
             thread::Builder::new()
                 .name(format!("committer-{number}"))
-                .spawn(move || run(&floor, &queue, open, body_bytes_max))
+                .spawn(move || run(&floor, &queue, open, &watches, body_bytes_max))
         })
         .collect()
 }
 
-fn run(floor: &Floor, queue: &Receiver<Job>, open: Arc<OpenLimit>, body_bytes_max: usize) {
+fn run(
+    floor: &Floor,
+    queue: &Receiver<Job>,
+    open: Arc<OpenLimit>,
+    watches: &Watches,
+    body_bytes_max: usize,
+) {
     let mut left_over = None;
     let mut believer = Believer::new(open);
     while let Some(first) = left_over.take().or_else(|| queue.recv().ok()) {
@@ -63,6 +71,11 @@ fn run(floor: &Floor, queue: &Receiver<Job>, open: Arc<OpenLimit>, body_bytes_ma
             .map(|job| (job.command, job.answer))
             .unzip();
         let verdicts = batch::commit(&mut turn, &mut believer, &commands, body_bytes_max);
+        let done = commands.iter().zip(&verdicts);
+        watches.written(
+            done.filter(|(_, verdict)| verdict.is_ok())
+                .filter_map(|(command, _)| Some((&command.tenant, command.transaction()?))),
+        );
         for (answer, verdict) in answers.into_iter().zip(verdicts) {
             // Whoever does not wait any more asks again; the commit stands.
             let _ = answer.send(verdict);

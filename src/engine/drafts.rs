@@ -130,6 +130,7 @@ mod tests {
             representation: false,
             strict: false,
             conditions: Ok(star),
+            key: None,
             action,
         }
     }

@@ -6,6 +6,7 @@
 mod batch;
 mod believer;
 mod committer;
+mod contains;
 mod drafts;
 mod floor;
 mod keys;
@@ -13,28 +14,31 @@ mod open_limit;
 pub mod purge;
 pub mod query;
 mod reader;
+mod submit;
+mod wait;
+mod watch;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
+pub use contains::ContainingQuery;
 pub use query::{
     CollectionQuery, Page, ResourceQuery, ResourceScope, Service, TransactionQuery, Version,
     VersionQuery,
 };
+pub use wait::Waited;
 
-use crate::protocol::command::{Command, Verdict};
-use crate::protocol::decide::{answerable, decide};
+use crate::protocol::decide::answerable;
 use crate::protocol::limits;
 use crate::protocol::name::{Collection, ResourceName, Tenant, TransactionId};
-use crate::protocol::problem::{Problem, Slug};
+use crate::protocol::problem::Problem;
 use crate::protocol::state::{Resource, Transaction};
 use crate::store::{pool::Pool, read};
 
 use committer::Job;
 use reader::Reader;
+use watch::Watches;
 
 /// What clients are told of, and held to.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +64,8 @@ pub struct Settings {
     pub readers: usize,
     /// Commands that may wait; one more is refused with `503`.
     pub queue_length: usize,
+    /// Clients that may wait for transactions at once; one more is answered without waiting.
+    pub waiters_max: usize,
     /// How long a command or a read may take, waiting included.
     pub time_limit: Duration,
     /// How long to wait for a connection.
@@ -78,6 +84,7 @@ impl Settings {
             committers: 2,
             readers: 4,
             queue_length: 4096,
+            waiters_max: limits::WAITERS_MAX,
             time_limit: Duration::from_secs(30),
             connection_timeout: Duration::from_secs(2),
             purge_interval: Some(purge::INTERVAL_DEFAULT),
@@ -100,6 +107,7 @@ pub struct Engine {
 struct Shared {
     jobs: crossbeam_channel::Sender<Job>,
     reader: Reader,
+    watches: Watches,
     time_limit: Duration,
     limits: Limits,
     /// Never sent to: the purge ends when it is dropped.
@@ -132,14 +140,19 @@ impl Engine {
             Pool::new(&settings.database_url, size, timeout, commits)
         };
         let (jobs, queue) = crossbeam_channel::bounded(settings.queue_length);
-        let mut handles = committer::start(settings, &pool(settings.committers, true), &queue)?;
-        let (reader, readers) = Reader::start(settings, &pool(settings.readers, false))?;
+        let reading = pool(settings.readers, false);
+        let (watches, watcher) = Watches::start(&reading, settings.waiters_max)?;
+        let committing = pool(settings.committers, true);
+        let mut handles = committer::start(settings, &committing, &queue, &watches)?;
+        let (reader, readers) = Reader::start(settings, &reading)?;
         handles.extend(readers);
+        handles.push(watcher);
         let (_stop, stop) = crossbeam_channel::bounded(0);
         handles.extend(purge::start(settings, stop)?);
         let shared = Shared {
             jobs,
             reader,
+            watches,
             time_limit: settings.time_limit,
             limits: settings.limits,
             _stop,
@@ -155,47 +168,6 @@ impl Engine {
     /// What clients are held to.
     pub fn limits(&self) -> &Limits {
         &self.shared.limits
-    }
-
-    /// Every write: waits until the command is decided and, if it succeeded, committed.
-    ///
-    /// # Errors
-    /// The refusal. `unavailable` where the queue is full, the database is away, or the time limit has passed; then the
-    /// command may still be applied, and the same request will tell.
-    pub async fn submit(&self, command: Command) -> Verdict {
-        if command.is_refused_already() {
-            return self.refuse(command).await;
-        }
-        let (answer, verdict) = oneshot::channel();
-        if self.shared.jobs.try_send(Job { command, answer }).is_err() {
-            return Err(Problem::new(
-                Slug::Unavailable,
-                "Too many operations are waiting. Nothing was applied; send the same request again in a moment.",
-            ));
-        }
-        match tokio::time::timeout(self.shared.time_limit, verdict).await {
-            Ok(Ok(verdict)) => verdict,
-            Ok(Err(_)) => Err(Problem::new(
-                Slug::Unavailable,
-                "The server is stopping. Send the same request again; it will tell.",
-            )),
-            Err(_) => Err(Problem::new(
-                Slug::Unavailable,
-                "The operation was not decided in time. Send the same request again: it tells what became of it.",
-            )),
-        }
-    }
-
-    /// Finds out which of its faults a command is refused for, from state read without locks: nothing is written.
-    async fn refuse(&self, command: Command) -> Verdict {
-        let body_bytes_max = self.shared.limits.body_bytes_max;
-        self.shared
-            .reader
-            .run(self.shared.time_limit, move |connection| {
-                let mut world = batch::read(connection, &command, body_bytes_max)?;
-                Ok(decide(&mut world, &command))
-            })
-            .await?
     }
 
     /// One resource with its body; a tombstone where it was deleted; `None` where it never existed.

@@ -312,7 +312,12 @@ pub(super) fn version(
 }
 
 /// Cuts what was read to `limit`; there is more where something was cut here or before.
-fn page<T>(mut items: Vec<T>, limit: usize, cut: bool, position: impl Fn(&T) -> String) -> Page<T> {
+pub(super) fn page<T>(
+    mut items: Vec<T>,
+    limit: usize,
+    cut: bool,
+    position: impl Fn(&T) -> String,
+) -> Page<T> {
     let more = cut || items.len() > limit;
     items.truncate(limit);
     let next = items.last().filter(|_| more).map(position);

@@ -8,7 +8,7 @@ use super::call::Call;
 use super::query::Query;
 use super::resources::{self, Content};
 use super::respond::{self, NO_STORE, PRIVATE, Representation};
-use super::versions;
+use super::{versions, waiting};
 use crate::protocol::command::{Action, Done};
 use crate::protocol::draft::Shown;
 use crate::protocol::name::{ResourceName, TransactionId};
@@ -129,7 +129,7 @@ async fn write(
         content,
     };
     let command = call.command(Some(id), conditions, action);
-    match call.engine.submit(command).await? {
+    match waiting::submit(&call, command).await? {
         Done::Drafted { shown } => Ok(recorded(&call, id, &target, shown)),
         _ => Err(respond::unexpected()),
     }

@@ -7,9 +7,12 @@ use super::call::Call;
 use super::document::{CollectionItem, ListDocument, ResourceItem, TransactionItem};
 use super::query::{Query, refused};
 use super::respond::{self, Representation};
-use crate::engine::{CollectionQuery, Page, ResourceQuery, ResourceScope, TransactionQuery};
+use crate::engine::{
+    CollectionQuery, ContainingQuery, Page, ResourceQuery, ResourceScope, TransactionQuery,
+};
+use crate::protocol::containment::Containment;
 use crate::protocol::cursor::Cursor;
-use crate::protocol::limits::REFERENCE_CHARS_MAX;
+use crate::protocol::limits::{CONTAINS_BYTES_MAX, REFERENCE_CHARS_MAX};
 use crate::protocol::name::{Collection, Key, ResourceName, TransactionId};
 use crate::protocol::problem::Problem;
 use crate::protocol::state::State;
@@ -81,7 +84,7 @@ fn named(query: &Query) -> Result<ResourceScope, Problem> {
 /// `GET /resources/{collection}`.
 pub(super) async fn list_resources(call: Call) -> Result<HttpResponse, Problem> {
     let collection = call.collection()?;
-    let query = Query::of(&call, &["limit", "after", "prefix", "key"])?;
+    let query = Query::of(&call, &["limit", "after", "prefix", "key", "contains"])?;
     let limit = query.limit()?;
     let name = format!("resources/{collection}");
     let list = List {
@@ -94,21 +97,50 @@ pub(super) async fn list_resources(call: Call) -> Result<HttpResponse, Problem> 
     })?;
     let keys = keys(&query)?;
     let after = list.after(|text| Key::parse(text).is_some())?;
-    let asked = ResourceQuery {
-        scope: ResourceScope::Collection {
+    let page = if let Some(value) = contained(&query)? {
+        let asked = ContainingQuery {
             collection,
-            prefix,
+            value,
+            prefix: prefix.unwrap_or_default(),
             keys,
-        },
-        after,
-        limit,
+            after: after.unwrap_or_default(),
+            limit,
+        };
+        call.engine.containing_list(&call.tenant, asked).await?
+    } else {
+        let asked = ResourceQuery {
+            scope: ResourceScope::Collection {
+                collection,
+                prefix,
+                keys,
+            },
+            after,
+            limit,
+        };
+        call.engine.resource_list(&call.tenant, asked).await?
     };
-    let page = call.engine.resource_list(&call.tenant, asked).await?;
     list.answer(
         &call,
         page.items.iter().map(ResourceItem::of).collect(),
         page.next,
     )
+}
+
+/// The value that `contains` asks for, if any; what is no JSON is told as for content, with its place.
+fn contained(query: &Query) -> Result<Option<Containment>, Problem> {
+    let Some(text) = query.get("contains") else {
+        return Ok(None);
+    };
+    if text.len() > CONTAINS_BYTES_MAX {
+        return Err(refused("contains", "give at most 1024 bytes of JSON text"));
+    }
+    let fault = |fault| {
+        refused(
+            "contains",
+            &format!("it is JSON text, with a fault in {fault}"),
+        )
+    };
+    Containment::parse(text).map(Some).map_err(fault)
 }
 
 /// The keys that `key` names, if any.

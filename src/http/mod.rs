@@ -26,6 +26,7 @@ mod respond;
 mod service;
 mod transactions;
 mod versions;
+mod waiting;
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -95,6 +96,8 @@ pub fn serve(
     .workers(settings.workers)
     .keep_alive(KEEP_ALIVE)
     .client_request_timeout(settings.header_timeout)
+    // Whoever closes its side of the connection is gone, and waits for nothing.
+    .h1_allow_half_closed(false)
     .shutdown_timeout(settings.shutdown_timeout.as_secs())
     .disable_signals()
     .listen(listener)?;

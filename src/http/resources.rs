@@ -11,7 +11,7 @@ use super::content::Taken;
 use super::keys;
 use super::query::Query;
 use super::respond::{self, NO_STORE, PRIVATE, Representation};
-use super::versions;
+use super::{versions, waiting};
 use crate::protocol::command::{Action, Done};
 use crate::protocol::condition::{ConditionFault, Conditions};
 use crate::protocol::json;
@@ -177,7 +177,7 @@ async fn write_once(
     };
     let mut command = call.command(None, conditions, action);
     command.key = key;
-    match call.engine.submit(command).await? {
+    match waiting::submit(call, command).await? {
         Done::Again(first) => Ok(keys::replayed(told(call, &name, *first)?)),
         done => told(call, &name, done),
     }

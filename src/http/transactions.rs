@@ -9,6 +9,7 @@ use super::document::{self, TransactionDocument};
 use super::keys;
 use super::query::Query;
 use super::respond::{self, NO_STORE, PRIVATE, Representation};
+use super::waiting;
 use crate::protocol::command::{Action, Done, PutContent, TransactionPatch, Verdict};
 use crate::protocol::condition::{ConditionFault, Conditions, TagList};
 use crate::protocol::media::ContentType;
@@ -50,7 +51,7 @@ async fn create_once(call: &Call) -> Result<HttpResponse, Problem> {
     };
     let mut command = call.command(None, call.conditions(), Action::Create(content));
     command.key = key;
-    match call.engine.submit(command).await {
+    match waiting::submit(call, command).await {
         Ok(Done::Again(first)) => answer(call, Ok(*first)).map(keys::replayed),
         verdict => answer(call, verdict),
     }
@@ -60,13 +61,22 @@ async fn create_once(call: &Call) -> Result<HttpResponse, Problem> {
 pub(super) async fn get_transaction(call: Call) -> Result<HttpResponse, Problem> {
     let id = call.transaction_id()?;
     Query::of(&call, &[])?;
-    let found = call.engine.transaction_fetch(&call.tenant, id).await?;
+    let (found, waited) = waiting::transaction(&call, id).await;
+    let answer = found.and_then(|found| shown(&call, id, found));
+    waiting::applied(&call, answer, waited)
+}
+
+fn shown(
+    call: &Call,
+    id: TransactionId,
+    found: Option<Transaction>,
+) -> Result<HttpResponse, Problem> {
     let transaction = found
         .ok_or_else(|| Problem::new(Slug::NotFound, format!("{} does not exist.", id.path())))?;
     let mut shown = Representation::document(&TransactionDocument::of(&transaction), PRIVATE)?;
     shown.tag = Some(transaction.tag.entity_tag());
     shown.location = Some(id.path());
-    respond::read(&call, shown, |weak| stale(transaction.clone(), weak))
+    respond::read(call, shown, |weak| stale(transaction.clone(), weak))
 }
 
 /// The problem of a read under a false condition.
@@ -94,10 +104,7 @@ pub(super) async fn put_transaction(call: Call) -> Result<HttpResponse, Problem>
     Query::of(&call, &[])?;
     let conditions = call.conditions();
     let action = Action::Put(put_content(&call, &conditions));
-    let verdict = call
-        .engine
-        .submit(call.command(Some(id), conditions, action))
-        .await;
+    let verdict = waiting::submit(&call, call.command(Some(id), conditions, action)).await;
     answer(&call, verdict)
 }
 
@@ -122,10 +129,8 @@ pub(super) async fn patch_transaction(call: Call) -> Result<HttpResponse, Proble
         Ok(TransactionPatch::Renew(seconds)) => Action::Renew(Ok(seconds)),
         Err(problem) => Action::Renew(Err(problem)),
     };
-    let verdict = call
-        .engine
-        .submit(call.command(Some(id), call.conditions(), action))
-        .await;
+    let command = call.command(Some(id), call.conditions(), action);
+    let verdict = waiting::submit(&call, command).await;
     answer(&call, verdict)
 }
 
@@ -134,10 +139,7 @@ pub(super) async fn delete_transaction(call: Call) -> Result<HttpResponse, Probl
     let id = call.transaction_id()?;
     Query::of(&call, &[])?;
     let action = Action::Cancel(call.no_content());
-    let verdict = call
-        .engine
-        .submit(call.command(Some(id), call.conditions(), action))
-        .await;
+    let verdict = waiting::submit(&call, call.command(Some(id), call.conditions(), action)).await;
     answer(&call, verdict)
 }
 

@@ -63,6 +63,20 @@ pub const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// every state and sent with every answer.
 pub const MEDIA_TYPE_BYTES_MAX: usize = 255;
 
+/// Seconds of `Prefer: wait` on a read (RFC 7240 §4.3); more is taken as this: proxies give up on an answer after 60.
+pub const WAIT_SECONDS_MAX: u32 = 50;
+
+/// Clients that wait for transactions at one server, unless configured otherwise: some kilobytes of memory and an open connection
+/// each; one more is answered at once.
+pub const WAITERS_MAX: usize = 50_000;
+
+/// Bytes of the JSON text of `contains`: percent-encoded in the link to the next page it is three times as long, and fields over
+/// 4 KB make proxies answer 502.
+pub const CONTAINS_BYTES_MAX: usize = 1024;
+
+/// Seconds that a page of a list with `contains` may take in the database: a thread that reads is busy with it.
+pub const CONTAINS_SECONDS_MAX: u64 = 10;
+
 #[cfg(test)]
 mod tests {
     use super::*;

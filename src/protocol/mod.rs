@@ -6,6 +6,7 @@ pub mod belief;
 pub mod clock;
 pub mod command;
 pub mod condition;
+pub mod containment;
 pub mod cursor;
 pub mod decide;
 pub mod draft;

@@ -4,6 +4,7 @@
 //! what a command does is `protocol::decide`'s to say.
 
 pub mod believed;
+pub mod contains;
 pub mod drafts;
 pub mod error;
 pub mod history;
@@ -17,4 +18,5 @@ pub mod purge;
 pub mod read;
 mod rows;
 mod statement;
+pub mod watch;
 pub mod write;

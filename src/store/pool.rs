@@ -185,6 +185,28 @@ impl Opening {
     }
 }
 
+/// Runs one statement that reads, and may have to read a lot: it is ended after `time`, and planned to use keys and
+/// indexes whatever is known of the tables.
+///
+/// # Errors
+/// [`StoreError`]; [`StoreError::Busy`] where the time was up.
+pub fn read_bounded_in_txn<T>(
+    connection: &mut PgConnection,
+    time: Duration,
+    statement: impl FnOnce(&mut PgConnection) -> QueryResult<T>,
+) -> Result<T, StoreError> {
+    connection.batch_execute(&format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL jit = off; \
+         SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = force_generic_plan",
+        time.as_millis()
+    ))?;
+    let found = statement(connection).map_err(StoreError::from);
+    match connection.batch_execute("ROLLBACK") {
+        Ok(()) => found,
+        Err(error) => found.and(Err(StoreError::Unreachable(Some(Box::new(error))))),
+    }
+}
+
 /// How a transaction ends.
 pub enum Outcome<T> {
     /// COMMIT.

@@ -257,14 +257,14 @@ pub struct ResourcePage {
 }
 
 /// The first string behind all that begin with `prefix`: keys are ASCII, so its last byte plus one is a character.
-fn behind(prefix: &str) -> Option<String> {
+pub(super) fn behind(prefix: &str) -> Option<String> {
     let mut bytes = prefix.as_bytes().to_vec();
     let last = bytes.last_mut()?;
     *last = last.checked_add(1).filter(u8::is_ascii)?;
     String::from_utf8(bytes).ok()
 }
 
-fn named(
+pub(super) fn named(
     found: Vec<(String, String, ResourceRow)>,
 ) -> Result<Vec<(ResourceName, Resource)>, StoreError> {
     found

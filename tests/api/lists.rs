@@ -1,5 +1,6 @@
 //! Lists: what is in them, in which order, page by page (contract §4).
 
+mod contains;
 mod pages;
 mod queries;
 mod snapshots;

@@ -15,6 +15,7 @@ use super::cluster;
 pub struct Server {
     pub address: SocketAddr,
     pub database_url: String,
+    engine: Option<Engine>,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
 }
@@ -56,20 +57,36 @@ impl Server {
         let (sender, receiver) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             let (engine, workers) = Engine::start(&settings).unwrap();
+            let shown = engine.clone();
             actix_web::rt::System::new().block_on(async move {
                 let server = http::serve(engine, http_settings, listener).unwrap();
-                sender.send(server.handle()).unwrap();
+                sender.send((server.handle(), shown)).unwrap();
                 server.await.unwrap();
             });
             workers.join();
         });
-        let handle = receiver.recv().unwrap();
+        let (handle, engine) = receiver.recv().unwrap();
         Self {
             address,
             database_url: database_url.to_owned(),
+            engine: Some(engine),
             handle,
             thread: Some(thread),
         }
+    }
+
+    /// How many clients wait for transactions.
+    pub fn waiters(&self) -> usize {
+        self.engine.as_ref().map_or(0, Engine::waiters)
+    }
+
+    /// Stops as the program does when it is told to: what has begun is finished.
+    pub fn stop_gracefully(mut self) {
+        if let Some(engine) = self.engine.take() {
+            engine.stop_waiting();
+        }
+        drop(self.handle.stop(true));
+        self.thread.take().map(JoinHandle::join);
     }
 
     /// A client with a connection of its own.
@@ -80,6 +97,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // Its threads end when every handle of the engine is gone.
+        self.engine = None;
         drop(self.handle.stop(false));
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

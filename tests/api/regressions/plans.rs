@@ -212,6 +212,19 @@ fn list_resources(client: &mut Client) {
     client.get("/resources/many?limit=5&prefix=k77").expect(200);
 }
 
+/// Found by the index, though nearly every state in it is of others.
+fn contains(client: &mut Client) {
+    client.put_new("/resources/many/rare", r#"{"rare": [1, "x"]}"#);
+    for value in ["%7B%22rare%22:[1]%7D", "%7B%22never%22:0%7D", "%22never%22"] {
+        for _ in 0..OFTEN {
+            let path = format!("/resources/many?limit=5&contains={value}");
+            let items = client.get(&path).expect(200).json()["items"].clone();
+            let expected = usize::from(value.contains("rare"));
+            assert_eq!(items.as_array().unwrap().len(), expected);
+        }
+    }
+}
+
 fn list_collections(client: &mut Client) {
     client.get("/resources?limit=5").expect(200);
 }
@@ -261,7 +274,7 @@ fn no_request_reads_a_tenants_rows_to_find_a_few_of_them() {
         ROWS
     );
     type Requests = fn(&mut Client);
-    let kinds: [(&str, Requests); 14] = [
+    let kinds: [(&str, Requests); 15] = [
         ("exact tags", exact_tags),
         ("any tag", any_tag),
         ("contexts", contexts),
@@ -273,6 +286,7 @@ fn no_request_reads_a_tenants_rows_to_find_a_few_of_them() {
         ("read versions", read_versions),
         ("list versions", list_versions),
         ("list resources", list_resources),
+        ("contains", contains),
         ("list collections", list_collections),
         ("list transactions", list_transactions),
         ("references", references),
