@@ -12,6 +12,7 @@ use crate::engine::{
 };
 use crate::protocol::containment::Containment;
 use crate::protocol::cursor::Cursor;
+use crate::protocol::json::JsonFault;
 use crate::protocol::limits::{CONTAINS_BYTES_MAX, REFERENCE_CHARS_MAX};
 use crate::protocol::name::{Collection, Key, ResourceName, TransactionId};
 use crate::protocol::problem::Problem;
@@ -134,10 +135,12 @@ fn contained(query: &Query) -> Result<Option<Containment>, Problem> {
     if text.len() > CONTAINS_BYTES_MAX {
         return Err(refused("contains", "give at most 1024 bytes of JSON text"));
     }
-    let fault = |fault| {
+    let fault = |fault: JsonFault| {
+        let fault = fault.to_string();
+        let place = fault.trim_end_matches('.');
         refused(
             "contains",
-            &format!("it is JSON text, with a fault in {fault}"),
+            &format!("it is JSON text, with a fault in {place}"),
         )
     };
     Containment::parse(text).map(Some).map_err(fault)
