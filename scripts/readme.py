@@ -19,7 +19,6 @@ import sys
 import server
 
 README = server.ROOT / "README.md"
-NOT_RUN = ["docs/history.md"]  # shows one answer of a past that its reader does not have
 ADDRESS = "http://127.0.0.1:8080"  # the one that the README prints
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ .*\n(?:> .*\n)*", re.MULTILINE)
@@ -39,8 +38,7 @@ RUN_SECONDS_MAX = 120
 def pages():
     """README.md, and every page below docs/ with a console block."""
     found = [README, *sorted((server.ROOT / "docs").rglob("*.md"))]
-    not_run = [server.ROOT / name for name in NOT_RUN]
-    return [page for page in found if page not in not_run and BLOCK.search(page.read_text(encoding="utf-8"))]
+    return [page for page in found if BLOCK.search(page.read_text(encoding="utf-8"))]
 
 
 def commands(block):
