@@ -224,13 +224,18 @@ impl Watch {
 
     /// Has the transaction read, in company with all others that are to be read now; waits for what was found.
     pub(super) async fn read(&mut self) -> News {
+        let read = self.ask();
+        self.news_from(read).await
+    }
+
+    /// The number of the first read that begins from now on.
+    fn ask(&self) -> u64 {
         let mut entries = self.watches.registry.entries();
         entries.ask_for(&self.place);
-        // What is being read already began before it was asked for.
         let read = entries.reads + 1;
         drop(entries);
         self.watches.wake();
-        self.news_from(read).await
+        read
     }
 
     async fn news_from(&mut self, first: u64) -> News {
