@@ -225,16 +225,17 @@ impl Watch {
     /// Has the transaction read, in company with all others that are to be read now; waits for what was found.
     pub(super) async fn read(&mut self) -> News {
         let read = self.ask();
-        self.watches.wake();
         self.news_from(read).await
     }
 
-    /// Asks for the transaction to be read; answers with the number of the reading that tells.
+    /// The number of the first read that begins from now on.
     fn ask(&self) -> u64 {
         let mut entries = self.watches.registry.entries();
         entries.ask_for(&self.place);
-        // What is being read already began before it was asked for.
-        entries.reads + 1
+        let read = entries.reads + 1;
+        drop(entries);
+        self.watches.wake();
+        read
     }
 
     async fn news_from(&mut self, first: u64) -> News {

@@ -231,22 +231,10 @@ where
     route.to(move |request: HttpRequest| {
         let answer = handler(Call::new(request.clone(), engine.clone()));
         async move {
-            let answer = match request.method().is_safe() {
-                true => answer.await,
-                false => go_on(answer).await,
-            };
+            let answer = answer.await;
             answer.unwrap_or_else(|problem| problems::response(&request, &problem))
         }
     })
-}
-
-/// Does it to its end, though the client hangs up: then its connection is dropped with all that works for it. A read is
-/// given up, above all one that waits.
-async fn go_on(
-    work: impl Future<Output = Result<HttpResponse, Problem>> + 'static,
-) -> Result<HttpResponse, Problem> {
-    let done = actix_web::rt::spawn(work).await;
-    done.unwrap_or_else(|_| Err(respond::unexpected()))
 }
 
 fn other_method(call: &Call, traits: Traits) -> Result<HttpResponse, Problem> {

@@ -96,8 +96,6 @@ pub fn serve(
     .workers(settings.workers)
     .keep_alive(KEEP_ALIVE)
     .client_request_timeout(settings.header_timeout)
-    // Whoever closes its side of the connection is gone, and waits for nothing.
-    .h1_allow_half_closed(false)
     .shutdown_timeout(settings.shutdown_timeout.as_secs())
     .disable_signals()
     .listen(listener)?;

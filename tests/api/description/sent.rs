@@ -1,5 +1,6 @@
 //! Every example of a request is sent: each example of a parameter, with each example of the content.
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::checker::{check, description, resolved};
@@ -91,7 +92,10 @@ impl Sent {
                 "header" => headers.extend(texts.map(|text| (self.field().to_owned(), text))),
                 "query" => {
                     let pairs: Vec<String> = texts
-                        .map(|text| format!("{}={text}", self.field()))
+                        .map(|text| {
+                            let text = utf8_percent_encode(&text, NON_ALPHANUMERIC);
+                            format!("{}={text}", self.field())
+                        })
                         .collect();
                     path = format!("{path}?{}", pairs.join("&"));
                 }
