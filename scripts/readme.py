@@ -17,7 +17,7 @@ import sys
 import server
 
 README = server.ROOT / "README.md"
-PAGES = [README, server.ROOT / "docs/increments.md"]
+PAGES = [README, server.ROOT / "docs/increments.md", server.ROOT / "docs/schemas.md"]
 ADDRESS = "http://127.0.0.1:8080"  # the one that the README prints
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ .*\n(?:> .*\n)*", re.MULTILINE)

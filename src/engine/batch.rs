@@ -14,6 +14,7 @@ use diesel::pg::PgConnection;
 
 use super::believer::{Attempt, Believer, Doubt, Sight};
 use super::floor::Turn;
+use super::schema_cache::SchemaCache;
 use crate::protocol::command::{Command, Verdict};
 use crate::protocol::decide::decide;
 use crate::protocol::name::{ResourceName, Tenant, TransactionId};
@@ -90,11 +91,13 @@ fn attempt_repeatedly(
     doubt: Option<&Doubt>,
 ) -> Result<Vec<Verdict>, StoreError> {
     let mut attempt = 0;
+    let schemas = believer.schemas();
     loop {
         attempt += 1;
         let mut written = Written::default();
+        let bounds = (&*schemas, body_bytes_max);
         let result = turn.write(Opening::Full, |connection| {
-            run_in_txn(connection, commands, body_bytes_max, doubt, &mut written)
+            run_in_txn(connection, commands, bounds, doubt, &mut written)
         });
         if let Some(sight) = written.sight.take() {
             believer.see(sight);
@@ -129,7 +132,7 @@ struct Written {
 fn run_in_txn(
     connection: &mut PgConnection,
     commands: &[Command],
-    body_bytes_max: usize,
+    (schemas, body_bytes_max): (&SchemaCache, usize),
     doubt: Option<&Doubt>,
     written: &mut Written,
 ) -> Result<Outcome<()>, StoreError> {
@@ -139,8 +142,9 @@ fn run_in_txn(
     };
     let ids = ids_of(connection, &tenant, commands)?;
     let opened = lock::transactions_lock_in_txn(connection, &tenant, &ids)?;
-    written.sight = Some(Sight::new(tenant.clone(), opened.ground));
-    let mut world = world_of(opened, body_bytes_max);
+    let schemas = schemas.in_epoch(connection, &tenant, opened.ground.epoch)?;
+    written.sight = Some(Sight::new(tenant.clone(), opened.ground, schemas.clone()));
+    let mut world = world_of(opened, body_bytes_max).with_schemas(schemas);
     let uses = uses_of(commands);
     let placeholders = lock::placeholders_insert_in_txn(connection, &tenant, world.now, &uses)?;
     for (name, resource) in lock_all(connection, &tenant, &uses)? {

@@ -6,13 +6,16 @@
 //! resources and looks for the proof before it decides. What comes later than that lock does nothing: it finds another
 //! state than it believes in, or a transaction under the id that it wants to insert.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::floor::Turn;
+use super::schema_cache::SchemaCache;
 use crate::protocol::belief::{Believed, believe};
 use crate::protocol::clock::Timestamp;
 use crate::protocol::command::{Command, Verdict};
 use crate::protocol::name::Tenant;
+use crate::protocol::schema::Schemas;
 use crate::protocol::world::Ground;
 use crate::store::believed::{believed_write_alone, believed_write_in_txn};
 use crate::store::error::StoreError;
@@ -29,6 +32,8 @@ const DOUBT_MAX: u32 = 64;
 #[derive(Debug, Default)]
 pub(super) struct Believer {
     sight: Option<Sight>,
+    /// What is known of schemas; shared by all committers.
+    schemas: Arc<SchemaCache>,
     /// Batches still to go the long way.
     skip: u32,
     /// How many went, or go, the long way because of the last false belief; doubles while they follow each other.
@@ -58,6 +63,8 @@ pub(super) struct Doubt {
 pub(super) struct Sight {
     tenant: Tenant,
     ground: Ground,
+    /// Those of the ground's epoch.
+    schemas: Arc<Schemas>,
     /// When the answer was here: later than the clock in `ground`, so that what is reckoned from it is never ahead of the database.
     at: Instant,
     /// The same by the system's clock, which goes on while the machine sleeps.
@@ -66,10 +73,11 @@ pub(super) struct Sight {
 
 impl Sight {
     /// What has been read just now.
-    pub(super) fn new(tenant: Tenant, ground: Ground) -> Self {
+    pub(super) fn new(tenant: Tenant, ground: Ground, schemas: Arc<Schemas>) -> Self {
         Self {
             tenant,
             ground,
+            schemas,
             at: Instant::now(),
             at_system: SystemTime::now(),
         }
@@ -84,6 +92,19 @@ impl Sight {
 }
 
 impl Believer {
+    /// One that has seen nothing.
+    pub(super) fn new(schemas: Arc<SchemaCache>) -> Self {
+        Self {
+            schemas,
+            ..Self::default()
+        }
+    }
+
+    /// What is known of schemas.
+    pub(super) fn schemas(&self) -> Arc<SchemaCache> {
+        self.schemas.clone()
+    }
+
     /// Remembers what the long way has seen.
     pub(super) fn see(&mut self, sight: Sight) {
         self.sight = Some(sight);
@@ -151,7 +172,7 @@ impl Believer {
             now,
             ..sight.ground
         };
-        let believed = believe(commands, ground, body_bytes_max)?;
+        let believed = believe(commands, ground, &sight.schemas, body_bytes_max)?;
         Some((sight.tenant.clone(), believed))
     }
 
@@ -182,7 +203,7 @@ mod tests {
     #[test]
     fn a_sight_is_not_trusted_after_a_sleep_or_a_step_of_the_clock() {
         let ground = Ground::at(Timestamp::from_micros(0));
-        let sight = Sight::new(Tenant::default(), ground);
+        let sight = Sight::new(Tenant::default(), ground, Arc::default());
         let (now, now_system) = (sight.at, sight.at_system);
         let short = Duration::from_millis(900);
         assert_eq!(sight.age(now + short, now_system + short), Some(short));

@@ -3,6 +3,7 @@
 //! Batching is natural: nothing waits for company. While one batch works, the next one gathers (see [`super::floor`]).
 
 use std::io;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::Receiver;
@@ -10,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::believer::Believer;
 use super::floor::Floor;
+use super::schema_cache::SchemaCache;
 use super::{Settings, batch};
 use crate::protocol::command::{Command, Verdict};
 use crate::store::pool::Pool;
@@ -19,6 +21,9 @@ const BATCH_COMMANDS_MAX: usize = 256;
 
 /// Resources of one batch: a large operation goes (nearly) alone, so that small ones do not wait behind several.
 const BATCH_RESOURCES_MAX: usize = 500;
+
+/// Bytes of the stack of a thread that judges bodies by schemas, which nest as `limits` allows.
+pub(super) const JUDGE_STACK_BYTES: usize = 32 * 1024 * 1024;
 
 /// A command and whom to tell.
 pub(super) struct Job {
@@ -33,20 +38,22 @@ pub(super) fn start(
     queue: &Receiver<Job>,
 ) -> io::Result<Vec<JoinHandle<()>>> {
     let floor = Floor::new(pool.clone());
+    let schemas = Arc::new(SchemaCache::default());
     (0..settings.committers.max(1))
         .map(|number| {
             let (floor, queue) = (floor.clone(), queue.clone());
+            let believer = Believer::new(schemas.clone());
             let body_bytes_max = settings.limits.body_bytes_max;
             thread::Builder::new()
                 .name(format!("committer-{number}"))
-                .spawn(move || run(&floor, &queue, body_bytes_max))
+                .stack_size(JUDGE_STACK_BYTES)
+                .spawn(move || run(&floor, &queue, believer, body_bytes_max))
         })
         .collect()
 }
 
-fn run(floor: &Floor, queue: &Receiver<Job>, body_bytes_max: usize) {
+fn run(floor: &Floor, queue: &Receiver<Job>, mut believer: Believer, body_bytes_max: usize) {
     let mut left_over = None;
-    let mut believer = Believer::default();
     while let Some(first) = left_over.take().or_else(|| queue.recv().ok()) {
         // Nobody waits for it any more and nothing has been done: it is dropped, as if it had been lost on the way.
         if first.answer.is_closed() {

@@ -9,6 +9,8 @@ mod committer;
 mod floor;
 pub mod query;
 mod reader;
+mod schema_cache;
+mod schemas;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -20,6 +22,7 @@ pub use query::{
     CollectionQuery, Page, ResourceQuery, ResourceScope, Service, TransactionQuery, Version,
     VersionQuery,
 };
+pub use schemas::SchemaSet;
 
 use crate::protocol::command::{Command, Verdict};
 use crate::protocol::decide::{answerable, decide};
@@ -32,6 +35,7 @@ use crate::store::read;
 
 use committer::Job;
 use reader::Reader;
+use schemas::Changer;
 
 /// What clients are told of, and held to.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +92,7 @@ pub struct Engine {
 struct Shared {
     jobs: crossbeam_channel::Sender<Job>,
     reader: Reader,
+    changer: Changer,
     time_limit: Duration,
     limits: Limits,
 }
@@ -121,9 +126,12 @@ impl Engine {
         let mut handles = committer::start(settings, &pool(settings.committers, true), &queue)?;
         let (reader, readers) = Reader::start(settings, &pool(settings.readers, false))?;
         handles.extend(readers);
+        let (changer, changers) = Changer::start(settings)?;
+        handles.extend(changers);
         let shared = Shared {
             jobs,
             reader,
+            changer,
             time_limit: settings.time_limit,
             limits: settings.limits,
         };
@@ -181,7 +189,8 @@ impl Engine {
             .await?
     }
 
-    /// One resource with its body; a tombstone where it was deleted; `None` where it never existed.
+    /// One resource with its body, and whether its collection has a schema; a tombstone where it was deleted; `None` where
+    /// it never existed.
     ///
     /// # Errors
     /// `unavailable`, `internal-error`.
@@ -189,7 +198,7 @@ impl Engine {
         &self,
         tenant: &Tenant,
         name: &ResourceName,
-    ) -> Result<Option<Resource>, Problem> {
+    ) -> Result<Option<(Resource, bool)>, Problem> {
         let mut found = self.named(tenant, vec![name.clone()]).await?;
         Ok(found.pop().flatten())
     }
@@ -275,8 +284,9 @@ impl Engine {
         names.dedup();
         let found = self.named(tenant, names.clone()).await?;
         let found = names.into_iter().zip(found);
-        let exists = |(name, resource): (_, Option<Resource>)| {
-            Some((name, resource.filter(|resource| !resource.deleted)?))
+        let exists = |(name, found): (_, Option<(Resource, bool)>)| {
+            let (resource, _) = found.filter(|(resource, _)| !resource.deleted)?;
+            Some((name, resource))
         };
         Ok(Page {
             items: found.filter_map(exists).collect(),
@@ -289,7 +299,7 @@ impl Engine {
         &self,
         tenant: &Tenant,
         names: Vec<ResourceName>,
-    ) -> Result<Vec<Option<Resource>>, Problem> {
+    ) -> Result<Vec<Option<(Resource, bool)>>, Problem> {
         if names.is_empty() {
             return Ok(Vec::new());
         }

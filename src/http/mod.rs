@@ -4,7 +4,7 @@
 //! decided in [`crate::protocol`]; this layer must not know of SQL, connections or commits. It is the
 //! only one besides [`crate::protocol::problem`] that knows status codes. Modules in reading order:
 //! `app` (which URI has which handlers), `call` (one request), `query`, `content` and `digest`
-//! (what it says), `resources`, `versions`, `transactions`, `lists`, `service`, `description`, `docs`, `health`
+//! (what it says), `resources`, `versions`, `schemas`, `transactions`, `lists`, `service`, `description`, `docs`, `health`
 //! (handlers), `document`, `respond`, `problems` (answers), `access_log`.
 
 mod access_log;
@@ -21,6 +21,7 @@ mod problems;
 mod query;
 mod resources;
 mod respond;
+mod schemas;
 mod service;
 mod transactions;
 mod versions;

@@ -10,7 +10,7 @@ use super::call::Call;
 use super::content::Taken;
 use super::query::Query;
 use super::respond::{self, NO_STORE, PRIVATE, Representation};
-use super::versions;
+use super::{schemas, versions};
 use crate::protocol::command::{Action, Done};
 use crate::protocol::condition::{ConditionFault, Conditions};
 use crate::protocol::json;
@@ -42,12 +42,20 @@ pub(super) async fn get_resource(call: Call) -> Result<HttpResponse, Problem> {
     let name = call.resource_name()?;
     Query::of(&call, &[])?;
     let found = call.engine.resource_fetch(&call.tenant, &name).await?;
-    let Some(resource) = found.filter(|resource| !resource.deleted) else {
+    let Some((resource, described)) = found.filter(|(resource, _)| !resource.deleted) else {
         return Err(Problem::new(
             Slug::NotFound,
             format!("{} does not exist.", name.path()),
         ));
     };
+    let mut links = vec![
+        respond::via(resource.transaction),
+        versions::history_link(&name),
+    ];
+    if described {
+        let schema = schemas::path(&name.collection);
+        links.push(respond::link(&schema, "describedby"));
+    }
     let shown = Representation {
         content: resource
             .body
@@ -60,11 +68,7 @@ pub(super) async fn get_resource(call: Call) -> Result<HttpResponse, Problem> {
         tag: Some(resource.tag.entity_tag()),
         modified: Some(resource.updated_at.unix_seconds()),
         location: Some(name.path()),
-        link: Some(format!(
-            "{}, {}",
-            respond::via(resource.transaction),
-            versions::history_link(&name)
-        )),
+        link: Some(links.join(", ")),
     };
     respond::read(&call, shown, |weak| stale(&call, &name, &resource, weak))
 }

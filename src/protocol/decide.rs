@@ -3,11 +3,14 @@
 //! Every precondition of every write is judged here and nowhere else: a direct write is an operation
 //! of one change. The order in which refusals win is contract §3, "Order", and §5, "Order of failures".
 
+mod bodies;
 mod changes;
 mod refusal;
+mod schema;
 mod transaction;
 
 pub use refusal::answerable;
+pub use schema::{judge_schema_delete, judge_schema_put};
 
 use super::command::{Action, Command, Done, Verdict};
 use super::condition::{ConditionFault, Conditions, Judgement, Selected, TagList};

@@ -19,6 +19,7 @@ pub enum Slug {
     TransactionFinished,
     DuplicateReference,
     PatchConflict,
+    SchemaConflict,
     TransactionCancelled,
     TransactionExpired,
     Gone,
@@ -29,6 +30,7 @@ pub enum Slug {
     ContentTooLarge,
     UnsupportedMediaType,
     InvalidOperation,
+    SchemaViolation,
     PreconditionRequired,
     InternalError,
     Unavailable,
@@ -45,7 +47,7 @@ struct Description {
 
 impl Slug {
     /// Every problem type that this release can answer with.
-    pub const ALL: [Slug; 20] = [
+    pub const ALL: [Slug; 22] = [
         Self::MalformedRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -53,6 +55,7 @@ impl Slug {
         Self::TransactionFinished,
         Self::DuplicateReference,
         Self::PatchConflict,
+        Self::SchemaConflict,
         Self::TransactionCancelled,
         Self::TransactionExpired,
         Self::Gone,
@@ -63,6 +66,7 @@ impl Slug {
         Self::ContentTooLarge,
         Self::UnsupportedMediaType,
         Self::InvalidOperation,
+        Self::SchemaViolation,
         Self::PreconditionRequired,
         Self::InternalError,
         Self::Unavailable,
@@ -109,6 +113,7 @@ impl Slug {
             | Self::TransactionFinished
             | Self::DuplicateReference
             | Self::PatchConflict
+            | Self::SchemaConflict
             | Self::TransactionCancelled
             | Self::TransactionExpired
             | Self::Gone
@@ -119,6 +124,7 @@ impl Slug {
             | Self::ContentTooLarge
             | Self::UnsupportedMediaType
             | Self::InvalidOperation
+            | Self::SchemaViolation
             | Self::PreconditionRequired => false,
         }
     }
@@ -179,6 +185,13 @@ impl Slug {
                 "The patch does not fit the resource",
                 "A JSON Patch test failed, a path leads nowhere, or the result could not be stored. Nothing was changed.",
                 "Read the resource, make a patch that fits it, and send that under the new tag.",
+            ),
+            Self::SchemaConflict => (
+                "schema-conflict",
+                409,
+                "The schema cannot be set now",
+                "Stored resources break it (`errors` names up to ten), or another change of the schema came in between. Nothing was changed.",
+                "Mend those resources, or the schema; then send it again.",
             ),
             Self::TransactionCancelled => (
                 "transaction-cancelled",
@@ -248,6 +261,13 @@ impl Slug {
                 422,
                 "The content is JSON, but not what this URI takes",
                 "Members are missing, unknown, or do not go together; or an increment meets what is no number.",
+                "Mend every place in `errors`, then send the request again.",
+            ),
+            Self::SchemaViolation => (
+                "schema-violation",
+                422,
+                "A body breaks the schema of its collection",
+                "What the request would leave behind does not satisfy /schemas/{collection}. Nothing was changed.",
                 "Mend every place in `errors`, then send the request again.",
             ),
             Self::PreconditionRequired => (

@@ -1,10 +1,11 @@
 //! The part of a tenant's state that a batch of commands is judged against, and what they made of it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::clock::Timestamp;
-use super::name::{ResourceName, TransactionId};
+use super::name::{Collection, ResourceName, TransactionId};
+use super::schema::Schemas;
 use super::state::{Resource, State, Transaction};
 
 /// State read under lock (or in one snapshot, for commands that write nothing), and the writes so far.
@@ -22,6 +23,8 @@ pub struct World {
     pub epoch: i64,
     /// A resource longer than this is not stored.
     pub body_bytes_max: usize,
+    /// What bodies are held to: the schemas of this epoch.
+    pub schemas: Arc<Schemas>,
     transactions: HashMap<TransactionId, Transaction>,
     references: HashMap<Arc<str>, TransactionId>,
     expired_references: HashMap<Arc<str>, TransactionId>,
@@ -65,6 +68,8 @@ pub struct Writes {
     pub heads: BTreeSet<ResourceName>,
     /// Transactions to be inserted or updated, with the version that the store has (0: no row).
     pub transactions: HashMap<TransactionId, StoredTransaction>,
+    /// Pending schemas that a new body breaks: the nonce, and one of the resources.
+    pub broken: BTreeMap<Collection, (i64, ResourceName)>,
 }
 
 /// One new version of a resource.
@@ -96,12 +101,19 @@ impl World {
             version_floor: ground.version_floor,
             epoch: ground.epoch,
             body_bytes_max,
+            schemas: Arc::default(),
             transactions: HashMap::new(),
             references: HashMap::new(),
             expired_references: HashMap::new(),
             resources: HashMap::new(),
             writes: Writes::default(),
         }
+    }
+
+    /// With the schemas of its epoch.
+    pub fn with_schemas(mut self, schemas: Arc<Schemas>) -> Self {
+        self.schemas = schemas;
+        self
     }
 
     /// Puts in a transaction as the store has it.
@@ -183,6 +195,14 @@ impl World {
             }
         }
         self.transactions.insert(transaction.id, transaction);
+    }
+
+    /// Takes down that a new body breaks the pending schema of its collection.
+    pub(super) fn break_pending(&mut self, name: &ResourceName, nonce: i64) {
+        self.writes
+            .broken
+            .entry(name.collection.clone())
+            .or_insert_with(|| (nonce, name.clone()));
     }
 
     /// Writes a new version of a resource.

@@ -12,5 +12,6 @@ pub mod pool;
 pub mod postgres;
 pub mod read;
 mod rows;
+pub mod schemas;
 mod statement;
 pub mod write;

@@ -20,6 +20,7 @@ use self::statements::{
     DeletePlaceholders, LockBucket, UpdateHeads, WriteCommitted, WriteUncommitted, form,
 };
 use super::error::StoreError;
+use super::schemas::pending_break_in_txn;
 use crate::protocol::name::{ResourceName, Tenant, TransactionId};
 use crate::protocol::state::{Resource, State, Transaction};
 use crate::protocol::world::{Version, World};
@@ -54,6 +55,7 @@ pub fn world_write_in_txn(
         }
         .execute(connection)?;
     }
+    pending_break_in_txn(connection, tenant, world)?;
     transactions_write_in_txn(connection, tenant, world, named)
 }
 

@@ -18,4 +18,5 @@ mod races;
 mod regressions;
 mod representations;
 mod retries;
+mod schemas;
 mod transactions;

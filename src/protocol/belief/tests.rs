@@ -83,7 +83,7 @@ fn command(number: u8, conditions: Conditions, action: Action) -> Command {
 }
 
 fn attempt(commands: &[Command]) -> Option<Believed> {
-    believe(commands, Ground::at(NOW), BODY_BYTES_MAX)
+    believe(commands, Ground::at(NOW), &Default::default(), BODY_BYTES_MAX)
 }
 
 fn exact_put(key: u8, version: i64) -> Change {
@@ -174,7 +174,7 @@ fn an_id_behind_the_horizon_is_not_believed() {
         purge_horizon: NOW,
         ..Ground::at(NOW)
     };
-    assert!(believe(&commands, ground, BODY_BYTES_MAX).is_none());
+    assert!(believe(&commands, ground, &Default::default(), BODY_BYTES_MAX).is_none());
 }
 
 /// Changes to distinct resources, of which the world has what they believe, with bodies that nobody believes.
