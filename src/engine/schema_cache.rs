@@ -69,16 +69,26 @@ fn compiled(texts: Vec<SchemaTexts>, before: &Schemas) -> Schemas {
         let before = before.of(&texts.collection).cloned().unwrap_or_default();
         // What was pending is set under the same nonce.
         let known = |nonce: i64| {
-            let current = before.current.iter().map(|(tag, schema)| (tag.nonce, schema));
-            let pending = before.pending.iter().map(|(nonce, schema)| (*nonce, schema));
+            let current = before
+                .current
+                .iter()
+                .map(|(tag, schema)| (tag.nonce, schema));
+            let pending = before
+                .pending
+                .iter()
+                .map(|(nonce, schema)| (*nonce, schema));
             let mut all = current.chain(pending);
             all.find(|(known, _)| *known == nonce)
                 .map(|(_, schema)| schema.clone())
         };
         let schema = |nonce: i64, text: &str| known(nonce).unwrap_or_else(|| compile(text));
         let schemas = CollectionSchemas {
-            current: texts.current.map(|(tag, text)| (tag, schema(tag.nonce, &text))),
-            pending: texts.pending.map(|(nonce, text)| (nonce, schema(nonce, &text))),
+            current: texts
+                .current
+                .map(|(tag, text)| (tag, schema(tag.nonce, &text))),
+            pending: texts
+                .pending
+                .map(|(nonce, text)| (nonce, schema(nonce, &text))),
         };
         (texts.collection, schemas)
     });
@@ -87,7 +97,48 @@ fn compiled(texts: Vec<SchemaTexts>, before: &Schemas) -> Schemas {
 
 fn compile(text: &str) -> Arc<Schema> {
     Arc::new(Schema::compile(text).unwrap_or_else(|faults| {
-        tracing::error!(?faults, "a stored schema cannot be read: nothing satisfies it");
+        tracing::error!(
+            ?faults,
+            "a stored schema cannot be read: nothing satisfies it"
+        );
         Schema::unreadable()
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::engine::committer::JUDGE_STACK_BYTES;
+    use crate::protocol::schema::Effort;
+
+    /// A schema that applies itself by way of many others, and the deepest body that it is asked to judge.
+    #[test]
+    fn the_deepest_judgement_fits_into_a_thread() {
+        let chain: Vec<String> = (0..45)
+            .map(|n| {
+                format!(
+                    r##""d{n}": {{"allOf": [{{"$ref": "#/$defs/d{}"}}]}}"##,
+                    n + 1
+                )
+            })
+            .collect();
+        let schema = format!(
+            r##"{{"$ref": "#/$defs/d0", "$defs": {{{}, "d45": {{"items": {{"$ref": "#"}}}}}}}}"##,
+            chain.join(",")
+        );
+        let judge = move || {
+            let schema = Schema::compile(&schema).unwrap();
+            let judged = (1..=100).filter(|depth| {
+                let body = format!("{}{}", "[".repeat(*depth), "]".repeat(*depth));
+                schema
+                    .violations(&body, "#", &mut Effort::default())
+                    .is_empty()
+            });
+            judged.count()
+        };
+        let thread = std::thread::Builder::new().stack_size(JUDGE_STACK_BYTES / 4);
+        let deepest = thread.spawn(judge).unwrap().join().unwrap();
+        assert!((10..100).contains(&deepest), "{deepest}");
+    }
 }

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 use tokio::sync::oneshot;
 
-pub use self::change::SchemaSet;
 use self::change::Failure;
+pub use self::change::SchemaSet;
 use super::committer::JUDGE_STACK_BYTES;
 use super::{Engine, Settings};
 use crate::protocol::name::{Collection, Tenant};
@@ -95,7 +95,8 @@ impl Changer {
         self.work.try_send(work).map_err(|_| {
             unavailable("Too many changes of schemas are waiting. Nothing was changed; send the same request again in a moment.")
         })?;
-        let stopping = |_| unavailable("The server is stopping. Send the same request again; it will tell.");
+        let stopping =
+            |_| unavailable("The server is stopping. Send the same request again; it will tell.");
         result.await.map_err(stopping)?
     }
 }

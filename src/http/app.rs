@@ -12,7 +12,8 @@ use actix_web::{HttpRequest, HttpResponse, Resource, Route};
 
 use super::call::Call;
 use super::{
-    description, docs, health, lists, problems, resources, respond, schemas, service, transactions, versions,
+    description, docs, health, lists, problems, resources, respond, schemas, service, transactions,
+    versions,
 };
 use crate::engine::Engine;
 use crate::protocol::problem::{Problem, Slug};

@@ -8,7 +8,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -82,11 +82,7 @@ impl Schema {
         }
         shape::check_keywords(&schema.value)?;
         let meta = jsonschema::draft202012::meta::validator();
-        let errors: Vec<FieldError> = meta
-            .iter_errors(&schema.value)
-            .take(limits::SCHEMA_ERRORS_MAX)
-            .map(|error| place("#", &error))
-            .collect();
+        let errors = places("#", meta.iter_errors(&schema.value));
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -147,18 +143,27 @@ impl Schema {
             return Vec::new();
         }
         if work.saturating_mul(shape.repetition(instance.depth)) > limits::SCHEMA_LISTING_MAX {
-            return whole("It breaks the schema of its collection; there is too much in it to tell where.".to_owned());
+            return whole(
+                "It breaks the schema of its collection; there is too much in it to tell where."
+                    .to_owned(),
+            );
         }
-        let errors: Vec<FieldError> = validator
-            .iter_errors(&instance.value)
-            .take(limits::SCHEMA_ERRORS_MAX)
-            .map(|error| place(base, &error))
-            .collect();
+        let errors = places(base, validator.iter_errors(&instance.value));
         if errors.is_empty() {
             return whole("It breaks the schema of its collection.".to_owned());
         }
         errors
     }
+}
+
+/// Each error once, though several branches of a schema find the same.
+fn places<'a>(base: &str, errors: impl Iterator<Item = ValidationError<'a>>) -> Vec<FieldError> {
+    let mut seen = HashSet::new();
+    errors
+        .map(|error| place(base, &error))
+        .filter(|fault| seen.insert((fault.pointer.clone(), fault.detail.clone())))
+        .take(limits::SCHEMA_ERRORS_MAX)
+        .collect()
 }
 
 /// Where an error is, and what it is, without the value itself.

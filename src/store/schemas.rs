@@ -121,7 +121,14 @@ pub fn schemas_fetch(
     connection: &mut PgConnection,
     tenant: &Tenant,
 ) -> Result<(i64, Vec<SchemaTexts>), StoreError> {
-    type Texts = (String, i64, i64, Option<String>, Option<i64>, Option<String>);
+    type Texts = (
+        String,
+        i64,
+        i64,
+        Option<String>,
+        Option<i64>,
+        Option<String>,
+    );
     let statement = ReadSchemas {
         tenant: tenant.as_str(),
         bucket: tenant.bucket(),
@@ -131,15 +138,17 @@ pub fn schemas_fetch(
     let epoch = found.first().map(|(epoch, _)| *epoch);
     let epoch = epoch.ok_or(StoreError::Corrupt("the bucket has no row"))?;
     let rows = found.into_iter().filter_map(|(_, row)| row);
-    let texts = rows.map(|(collection, version, nonce, content, pending, pending_content)| {
-        Ok(SchemaTexts {
-            collection: Collection::parse(&collection).ok_or(StoreError::Corrupt(
-                "a collection's name has a form that none has",
-            ))?,
-            current: content.map(|text| (StateTag { version, nonce }, text)),
-            pending: pending.zip(pending_content),
-        })
-    });
+    let texts = rows.map(
+        |(collection, version, nonce, content, pending, pending_content)| {
+            Ok(SchemaTexts {
+                collection: Collection::parse(&collection).ok_or(StoreError::Corrupt(
+                    "a collection's name has a form that none has",
+                ))?,
+                current: content.map(|text| (StateTag { version, nonce }, text)),
+                pending: pending.zip(pending_content),
+            })
+        },
+    );
     Ok((epoch, texts.collect::<Result<_, StoreError>>()?))
 }
 

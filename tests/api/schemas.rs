@@ -25,7 +25,10 @@ const ANY: [(&str, &str); 1] = [("if-match", "*")];
 /// Sets the first schema of accounts; its tag.
 #[track_caller]
 fn set(client: &mut Client, schema: &str) -> String {
-    client.send("PUT", SCHEMA, &NEW, Some(schema)).expect(201).etag()
+    client
+        .send("PUT", SCHEMA, &NEW, Some(schema))
+        .expect(201)
+        .etag()
 }
 
 /// The pointers of a problem's errors.

@@ -116,7 +116,10 @@ pub(super) fn put(
                 .map(Outcome::Commit)
         });
         if let Err(error) = withdrawn {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a schema stays pending");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a schema stays pending"
+            );
         }
     }
     set
@@ -143,14 +146,17 @@ fn check_and_set(
         if !conflicts.is_empty() {
             return Err(conflict(command, conflicts).into());
         }
-        match write(pool, |connection| finish_in_txn(connection, command, content))? {
+        match write(pool, |connection| {
+            finish_in_txn(connection, command, content)
+        })? {
             Finish::Set(set) => return Ok(set),
             Finish::Refused(problem) => return Err(problem.into()),
             Finish::Broken(key) if check == CHECKS_MAX => {
                 let name = key.map(|key| path_of(command, key)).unwrap_or_default();
                 let error = FieldError {
                     pointer: format!("{name}#"),
-                    detail: "It was written while the schema was being checked, and broke it.".to_owned(),
+                    detail: "It was written while the schema was being checked, and broke it."
+                        .to_owned(),
                 };
                 return Err(conflict(command, vec![error]).into());
             }

@@ -63,10 +63,9 @@ fn judge(
     };
     let (slug, why) = match judgement {
         Judgement::Holds => return Ok(()),
-        Judgement::IfMatchFalse { weak: true } => (
-            Slug::WeakEtag,
-            "A weak tag never matches in If-Match. ",
-        ),
+        Judgement::IfMatchFalse { weak: true } => {
+            (Slug::WeakEtag, "A weak tag never matches in If-Match. ")
+        }
         _ => (Slug::StaleResource, ""),
     };
     let name = collection.as_str();
@@ -78,5 +77,8 @@ fn judge(
             "{name} has no schema. To set one, PUT it with the header line If-None-Match: *"
         ),
     };
-    Err(Problem::new(slug, format!("Nothing was changed. {why}{now}")))
+    Err(Problem::new(
+        slug,
+        format!("Nothing was changed. {why}{now}"),
+    ))
 }

@@ -66,8 +66,13 @@ fn applies(keyword: &str) -> Option<Applies> {
         "not" | "if" | "then" | "else" => Applies::Here,
         "allOf" | "anyOf" | "oneOf" => Applies::HereEach,
         "dependentSchemas" => Applies::HereNamed,
-        "additionalProperties" | "items" | "contains" | "unevaluatedItems"
-        | "unevaluatedProperties" | "propertyNames" | "contentSchema" => Applies::Parts,
+        "additionalProperties"
+        | "items"
+        | "contains"
+        | "unevaluatedItems"
+        | "unevaluatedProperties"
+        | "propertyNames"
+        | "contentSchema" => Applies::Parts,
         "patternProperties" => Applies::PartsNamed,
         "properties" => Applies::Members,
         "prefixItems" => Applies::Elements,
@@ -105,7 +110,9 @@ fn keywords(root: &Value, schema: &Value, pointer: &mut String, faults: &mut Vec
             let keyword = pointer.len();
             if let Some(step) = step {
                 push_pointer_segment(pointer, step);
-                if members.get("patternProperties").is_some_and(|map| std::ptr::eq(map, value))
+                if members
+                    .get("patternProperties")
+                    .is_some_and(|map| std::ptr::eq(map, value))
                     && step.len() > limits::SCHEMA_PATTERN_BYTES_MAX
                 {
                     faults.push(FieldError {
@@ -251,7 +258,10 @@ impl<'a> Walk<'a> {
         let Value::Object(members) = schema else {
             return self.size <= limits::SCHEMA_UNFOLDED_MAX;
         };
-        let entered = self.stack.iter().find(|(entered, _)| std::ptr::eq(*entered, members));
+        let entered = self
+            .stack
+            .iter()
+            .find(|(entered, _)| std::ptr::eq(*entered, members));
         if let Some((entered, steps)) = entered {
             let path = self.steps[*steps..].to_vec();
             let address = std::ptr::from_ref(*entered).addr();

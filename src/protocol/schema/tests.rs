@@ -1,3 +1,4 @@
+//! What is a schema, what a body breaks of it, and that neither takes long to find out.
 #![allow(clippy::unwrap_used, clippy::panic)]
 use super::*;
 
@@ -26,7 +27,10 @@ fn every_violation_is_told_with_its_place() {
     assert_eq!(found, ["#", "#", "#/a~1b~0c%20d", "#/balance", "#/mail"]);
     assert_eq!(broken(schema, r#"{"id": 1, "balance": 0.00}"#), [""; 0]);
     let found = compile(schema).violations(body, "#/changes/2/body", &mut Effort::default());
-    let balance = found.iter().find(|error| error.pointer.ends_with("/balance")).unwrap();
+    let balance = found
+        .iter()
+        .find(|error| error.pointer.ends_with("/balance"))
+        .unwrap();
     assert_eq!(balance.pointer, "#/changes/2/body/balance");
     assert!(!balance.detail.contains("-5"), "{balance:?}");
     assert!(balance.detail.contains("minimum"), "{balance:?}");
@@ -35,11 +39,19 @@ fn every_violation_is_told_with_its_place() {
 #[test]
 fn numbers_are_judged_exactly() {
     for (schema, body, right) in [
-        (r#"{"minimum": 0}"#, "-0.00000000000000000000000000000000000001", false),
+        (
+            r#"{"minimum": 0}"#,
+            "-0.00000000000000000000000000000000000001",
+            false,
+        ),
         (r#"{"minimum": 0}"#, "-1e-400", false),
         (r#"{"minimum": 0}"#, "-0.0", true),
         (r#"{"minimum": 0}"#, "1e400", true),
-        (r#"{"maximum": 9007199254740992}"#, "9007199254740993", false),
+        (
+            r#"{"maximum": 9007199254740992}"#,
+            "9007199254740993",
+            false,
+        ),
         (r#"{"maximum": 100}"#, "100.00000000000000000001", false),
         (r#"{"maximum": 0.3}"#, "0.30", true),
         (r#"{"multipleOf": 0.01}"#, "0.07", true),
@@ -79,9 +91,16 @@ fn formats_are_asserted_and_unknown_ones_refused() {
     ] {
         let schema = format!(r#"{{"format": "{format}"}}"#);
         assert_eq!(broken(&schema, &format!("\"{wrong}\"")), ["#"], "{format}");
-        assert_eq!(broken(&schema, &format!("\"{right}\"")), [""; 0], "{format}");
+        assert_eq!(
+            broken(&schema, &format!("\"{right}\"")),
+            [""; 0],
+            "{format}"
+        );
     }
-    assert_eq!(refused(r#"{"properties": {"a": {"format": "unheard-of"}}}"#).len(), 1);
+    assert_eq!(
+        refused(r#"{"properties": {"a": {"format": "unheard-of"}}}"#).len(),
+        1
+    );
 }
 
 #[test]
@@ -90,12 +109,24 @@ fn what_is_no_schema_is_refused_with_all_its_places() {
     places.sort();
     assert_eq!(places, ["#/properties/a/minimum", "#/type"]);
     assert_eq!(refused("1"), ["#"]);
-    assert_eq!(refused(r#"{"$schema": "http://json-schema.org/draft-07/schema#"}"#), ["#/$schema"]);
-    assert_eq!(refused(r#"{"properties": {"a": {"$id": "https://example.com/a"}}}"#), ["#/properties/a/$id"]);
+    assert_eq!(
+        refused(r#"{"$schema": "http://json-schema.org/draft-07/schema#"}"#),
+        ["#/$schema"]
+    );
+    assert_eq!(
+        refused(r#"{"properties": {"a": {"$id": "https://example.com/a"}}}"#),
+        ["#/properties/a/$id"]
+    );
     assert_eq!(refused(r#"{"patternProperties": {"(": {}}}"#).len(), 1);
-    assert_eq!(refused(r#"{"pattern": "(?=a)"}"#).len(), 1, "it needs backtracking");
+    assert_eq!(
+        refused(r#"{"pattern": "(?=a)"}"#).len(),
+        1,
+        "it needs backtracking"
+    );
     compile("true");
-    compile(r#"{"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "https://example.com/a"}"#);
+    compile(
+        r#"{"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "https://example.com/a"}"#,
+    );
     assert_eq!(broken("false", "1"), ["#"]);
 }
 
@@ -127,27 +158,53 @@ fn what_unfolds_to_too_much_is_refused() {
     let doubling: Vec<String> = (0..40)
         .map(|n| format!(r##""d{n}": {{"allOf": [{{"$ref": "#/$defs/d{next}"}}, {{"$ref": "#/$defs/d{next}"}}]}}"##, next = n + 1))
         .collect();
-    let schema = format!(r##"{{"$ref": "#/$defs/d0", "$defs": {{{}, "d40": {{}}}}}}"##, doubling.join(","));
+    let schema = format!(
+        r##"{{"$ref": "#/$defs/d0", "$defs": {{{}, "d40": {{}}}}}}"##,
+        doubling.join(",")
+    );
     assert_eq!(refused(&schema), ["#"]);
     let chain: Vec<String> = (0..200)
         .map(|n| format!(r##""d{n}": {{"not": {{"$ref": "#/$defs/d{}"}}}}"##, n + 1))
         .collect();
-    let schema = format!(r##"{{"$ref": "#/$defs/d0", "$defs": {{{}, "d200": {{}}}}}}"##, chain.join(","));
+    let schema = format!(
+        r##"{{"$ref": "#/$defs/d0", "$defs": {{{}, "d200": {{}}}}}}"##,
+        chain.join(",")
+    );
     assert_eq!(refused(&schema), ["#"]);
     let deep = format!("{}{{}}{}", r#"{"not":"#.repeat(60), "}".repeat(60));
     assert_eq!(refused(&deep), ["#"]);
     let long = format!(r#"{{"pattern": "{}"}}"#, "a".repeat(1001));
     assert_eq!(refused(&long), ["#/pattern"]);
-    assert_eq!(refused(r#"{"pattern": "((a{1000}){1000}){1000}"}"#).len(), 1);
-    assert_eq!(refused(&format!(r#"{{"title": "{}"}}"#, "a".repeat(70_000))), ["#"]);
+    assert_eq!(
+        refused(r#"{"pattern": "((a{1000}){1000}){1000}"}"#).len(),
+        1
+    );
+    assert_eq!(
+        refused(&format!(r#"{{"title": "{}"}}"#, "a".repeat(70_000))),
+        ["#"]
+    );
 }
 
 #[test]
 fn a_schema_may_apply_itself() {
     let tree = r##"{"type": "object", "required": ["n"], "properties": {"n": {"type": "number"}, "items": {"items": {"$ref": "#"}}}}"##;
-    assert_eq!(broken(tree, r#"{"n": 1, "items": [{"n": 2}, {"items": [{"n": "x"}]}]}"#), ["#/items/1/items/0/n", "#/items/1"]);
-    assert_eq!(broken(r##"{"$ref": "#"}"##, "1"), [""; 0], "without an end, and without a say");
-    let deep = format!("{}{{\"n\": 1}}{}", r#"{"n": 1, "items": ["#.repeat(40), "]}".repeat(40));
+    assert_eq!(
+        broken(
+            tree,
+            r#"{"n": 1, "items": [{"n": 2}, {"items": [{"n": "x"}]}]}"#
+        ),
+        ["#/items/1", "#/items/1/items/0/n"]
+    );
+    assert_eq!(
+        broken(r##"{"$ref": "#"}"##, "1"),
+        [""; 0],
+        "without an end, and without a say"
+    );
+    let deep = format!(
+        "{}{{\"n\": 1}}{}",
+        r#"{"n": 1, "items": ["#.repeat(40),
+        "]}".repeat(40)
+    );
     assert_eq!(broken(tree, &deep), [""; 0]);
 }
 
@@ -155,55 +212,62 @@ fn a_schema_may_apply_itself() {
 #[test]
 fn branches_that_meet_the_same_parts_are_judged_once() {
     let schema = r##"{"anyOf": [{"type": "number"},
-        {"properties": {"op": {"const": "-"}, "a": {"$ref": "#"}}, "required": ["op", "a"]},
-        {"properties": {"op": {"const": "+"}, "a": {"$ref": "#"}}, "required": ["op", "a"]}]}"##;
-    let body = |end: &str| format!("{}{end}{}", r#"{"op": "+", "a": "#.repeat(48), "}".repeat(48));
+        {"type": "object", "properties": {"op": {"const": "-"}, "a": {"$ref": "#"}}},
+        {"type": "object", "properties": {"op": {"const": "+"}, "a": {"$ref": "#"}}}]}"##;
+    let body = |end: &str| {
+        format!(
+            "{}{end}{}",
+            r#"{"op": "+", "a": "#.repeat(48),
+            "}".repeat(48)
+        )
+    };
     assert_eq!(broken(schema, &body("1")), [""; 0]);
     assert_eq!(broken(schema, &body("\"x\"")), ["#"]);
     let all = r##"{"allOf": [{"properties": {"a": {"$ref": "#"}}}, {"properties": {"a": {"$ref": "#"}}}], "type": "object"}"##;
     assert_eq!(broken(all, &body("\"x\"")), ["#"]);
-}
-
-#[test]
-fn the_deepest_judgement_fits_into_a_thread() {
-    let chain: Vec<String> = (0..17)
-        .map(|n| format!(r##""d{n}": {{"allOf": [{{"$ref": "#/$defs/d{}"}}]}}"##, n + 1))
-        .collect();
-    let schema = format!(r##"{{"$ref": "#/$defs/d0", "$defs": {{{}, "d17": {{"items": {{"$ref": "#"}}}}}}}}"##, chain.join(","));
-    let compiled = compile(&schema);
-    let mut depth = 100;
-    let found = loop {
-        let body = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        let found = compiled.violations(&body, "#", &mut Effort::default());
-        if found.is_empty() {
-            break depth;
-        }
-        depth -= 1;
-    };
-    assert!((30..100).contains(&found), "{found}");
+    let shallow = r#"{"a": {"a": "x"}}"#;
+    assert_eq!(broken(all, shallow), ["#/a/a"], "four times the same");
 }
 
 #[test]
 fn the_work_for_one_operation_is_bounded() {
     let checks = vec![r#"{"minimum": 0}"#; 2_000].join(",");
-    let schema = compile(&format!(r#"{{"items": {{"allOf": [{checks}]}}}}"#));
+    let schema = compile(&format!(
+        r#"{{"anyOf": [true, {{"items": {{"allOf": [{checks}]}}}}]}}"#
+    ));
     let body = format!("[{}]", vec!["1"; 5_000].join(","));
     let mut effort = Effort::default();
     assert!(schema.violations(&body, "#", &mut effort).is_empty());
     assert!(schema.violations(&body, "#", &mut effort).is_empty());
-    assert_eq!(schema.violations(&body, "#", &mut effort).len(), 1, "no third time");
+    assert_eq!(
+        schema.violations(&body, "#", &mut effort).len(),
+        1,
+        "no third time"
+    );
 }
 
 #[test]
 fn too_many_violations_are_cut() {
     let body = format!("[{}]", vec!["-1"; 500].join(","));
-    assert_eq!(broken(r#"{"items": {"minimum": 0}}"#, &body).len(), limits::SCHEMA_ERRORS_MAX);
+    assert_eq!(
+        broken(r#"{"items": {"minimum": 0}}"#, &body).len(),
+        limits::SCHEMA_ERRORS_MAX
+    );
     let pattern = "a".repeat(900);
-    let found = compile(&format!(r#"{{"pattern": "{pattern}"}}"#)).violations("\"b\"", "#", &mut Effort::default());
+    let found = compile(&format!(r#"{{"pattern": "{pattern}"}}"#)).violations(
+        "\"b\"",
+        "#",
+        &mut Effort::default(),
+    );
     assert!(found[0].detail.chars().count() <= DETAIL_CHARS_MAX + 1);
 }
 
 #[test]
 fn a_schema_that_cannot_be_read_lets_nothing_pass() {
-    assert_eq!(Schema::unreadable().violations("1", "#", &mut Effort::default()).len(), 1);
+    assert_eq!(
+        Schema::unreadable()
+            .violations("1", "#", &mut Effort::default())
+            .len(),
+        1
+    );
 }

@@ -80,6 +80,7 @@ pub(super) fn template(path: &str) -> Option<&'static str> {
         {
             VERSION
         }
+        ["schemas", name] if named(name) => "/schemas/{collection}",
         ["transactions"] => "/transactions",
         ["transactions", id] if named(id) => "/transactions/{id}",
         ["problems", slug] if named(slug) => "/problems/{slug}",

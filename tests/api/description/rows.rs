@@ -94,6 +94,15 @@ pub(super) const ANSWERS: &[Row] = &[
         "",
     ),
     row(
+        "getSchema 200 example",
+        200,
+        Act::Described,
+        "GET",
+        "/schemas/accounts",
+        &[],
+        "",
+    ),
+    row(
         "listVersions 200 history",
         200,
         Act::Resources,
@@ -287,6 +296,15 @@ pub(super) const PROBLEMS: &[Row] = &[
         r##"[{"op":"test","path":"/balance","value":1}]"##,
     ),
     row(
+        "schemaConflict",
+        409,
+        Act::Resources,
+        "PUT",
+        "/schemas/accounts",
+        &[CREATE],
+        r#"{"properties":{"balance":{"minimum":1}}}"#,
+    ),
+    row(
         "transactionCancelled",
         410,
         Act::Cancelled,
@@ -349,6 +367,15 @@ pub(super) const PROBLEMS: &[Row] = &[
         TRANSACTION,
         &[TAG],
         r#"{"changes":[{"method":"GET","target":"/resources/accounts/alice","if_match":"*"},{"method":"DELETE","target":"/resources/accounts/bob","if_match":"*","body":1}]}"#,
+    ),
+    row(
+        "schemaViolation",
+        422,
+        Act::Described,
+        "PUT",
+        ALICE,
+        &[STAR],
+        r#"{"balance":-5}"#,
     ),
     row(
         "preconditionRequired",

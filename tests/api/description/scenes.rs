@@ -23,6 +23,8 @@ pub(super) enum Act {
     Resources,
     /// And an open transaction.
     Open,
+    /// And a schema of the accounts.
+    Described,
     /// Alice's account is another, and the limit is gone.
     Moved,
     /// The transaction has been applied.
@@ -138,6 +140,13 @@ impl Scene {
         let star = [("if-match", "*")];
         match act {
             Act::Resources | Act::Open => {}
+            Act::Described => {
+                let schema = body_of(document, "putSchema", "example").to_string();
+                let create = [("if-none-match", "*")];
+                self.client
+                    .send("PUT", "/schemas/accounts", &create, Some(&schema))
+                    .expect(201);
+            }
             Act::Moved => {
                 let alice = "/resources/accounts/alice";
                 self.client

@@ -29,7 +29,10 @@ const FILL: &str = "
     INSERT INTO transactions (bucket, tenant, id, state, version, nonce, created_at, expires_at, finished_at, reference,
       operation, digest, outcome, commit_number)
     SELECT t.bucket, t.tenant, lpad(to_hex(n), 32, '0')::uuid, 'committed', 1, n, t.created_at, t.created_at, t.created_at,
-      'order-' || n, '[]', sha256(''), '[]', n FROM tenants t, generate_series(1, 20000) n;";
+      'order-' || n, '[]', sha256(''), '[]', n FROM tenants t, generate_series(1, 20000) n;
+    ALTER TABLE schemas SET (autovacuum_enabled = off);
+    INSERT INTO schemas SELECT t.bucket, t.tenant, 's' || n, 2, n, true, '', NULL, t.created_at, NULL, NULL, NULL
+    FROM tenants t, generate_series(1, 20000) n;";
 
 /// What all sessions that have ended have read of the tables and their indexes.
 fn rows_read(store: &mut PgConnection) -> i64 {
@@ -105,6 +108,19 @@ fn read(client: &mut Client) {
     client
         .get("/transactions/00000000-0000-0000-0000-0000000003e8")
         .expect(200);
+}
+
+fn schemas(client: &mut Client) {
+    client.get("/schemas/s77").expect(404);
+    let new = [("if-none-match", "*")];
+    for path in ["/schemas/s77", "/schemas/few"] {
+        client.send("PUT", path, &new, Some("{}")).expect(201);
+        client.get(path).expect(200);
+        client
+            .send("DELETE", path, &[("if-match", "*")], None)
+            .expect(204);
+    }
+    client.put_new("/resources/few/one", "1");
 }
 
 fn read_named(client: &mut Client) {
@@ -197,11 +213,12 @@ fn no_request_reads_a_tenants_rows_to_find_a_few_of_them() {
         ROWS
     );
     type Requests = fn(&mut Client);
-    let kinds: [(&str, Requests); 11] = [
+    let kinds: [(&str, Requests); 12] = [
         ("exact tags", exact_tags),
         ("any tag", any_tag),
         ("contexts", contexts),
         ("read", read),
+        ("schemas", schemas),
         ("read named", read_named),
         ("read versions", read_versions),
         ("list versions", list_versions),

@@ -12,25 +12,54 @@ fn a_schema_is_a_document_with_a_tag_that_is_returned_byte_for_byte() {
     assert_eq!(created.location(), SCHEMA);
     assert!(created.header("last-modified").is_some());
     let read = client.get(SCHEMA).expect(200);
-    assert_eq!((read.text(), read.etag()), (text.to_owned(), created.etag()));
+    assert_eq!(
+        (read.text(), read.etag()),
+        (text.to_owned(), created.etag())
+    );
     assert_eq!(read.header("content-type").unwrap(), "application/json");
-    assert_eq!(read.header("cache-control").unwrap(), "private, no-cache, no-transform");
-    assert_eq!(read.header("last-modified"), created.header("last-modified"));
+    assert_eq!(
+        read.header("cache-control").unwrap(),
+        "private, no-cache, no-transform"
+    );
+    assert_eq!(
+        read.header("last-modified"),
+        created.header("last-modified")
+    );
     let tag = read.etag();
-    client.send("GET", SCHEMA, &[("if-none-match", &tag)], None).expect(304);
-    client.send("GET", SCHEMA, &[("if-match", "\"1.0\"")], None).expect_problem(412, "stale-resource");
+    client
+        .send("GET", SCHEMA, &[("if-none-match", &tag)], None)
+        .expect(304);
+    client
+        .send("GET", SCHEMA, &[("if-match", "\"1.0\"")], None)
+        .expect_problem(412, "stale-resource");
     let head = client.send("HEAD", SCHEMA, &[], None).expect(200);
     assert_eq!((head.etag(), head.body.len()), (tag.clone(), 0));
-    let typed = [("if-match", &*tag), ("content-type", "application/schema+json")];
-    let next = client.send("PUT", SCHEMA, &typed, Some("true")).expect(204).etag();
+    let typed = [
+        ("if-match", &*tag),
+        ("content-type", "application/schema+json"),
+    ];
+    let next = client
+        .send("PUT", SCHEMA, &typed, Some("true"))
+        .expect(204)
+        .etag();
     assert_ne!(next, tag);
     let read = client.get(SCHEMA).expect(200);
-    assert_eq!(read.header("content-type").unwrap(), "application/schema+json");
-    client.send("DELETE", SCHEMA, &[("if-match", &tag)], None).expect_problem(412, "stale-resource");
-    client.send("DELETE", SCHEMA, &[("if-match", &next)], None).expect(204);
+    assert_eq!(
+        read.header("content-type").unwrap(),
+        "application/schema+json"
+    );
+    client
+        .send("DELETE", SCHEMA, &[("if-match", &tag)], None)
+        .expect_problem(412, "stale-resource");
+    client
+        .send("DELETE", SCHEMA, &[("if-match", &next)], None)
+        .expect(204);
     client.get(SCHEMA).expect_problem(404, "not-found");
     let again = set(&mut client, text);
-    assert!(![tag, next].contains(&again) && again.starts_with("\"4."), "{again}");
+    assert!(
+        ![tag, next].contains(&again) && again.starts_with("\"4."),
+        "{again}"
+    );
 }
 
 #[test]
@@ -44,8 +73,12 @@ fn refusals_come_in_their_order() {
     put("/schemas/accounts?x=1", &NEW, "{}").expect_problem(400, "malformed-request");
     let yaml = [("content-type", "application/yaml")];
     put(SCHEMA, &yaml, "type: string").expect_problem(415, "unsupported-media-type");
-    put(SCHEMA, &[("content-type", "application/merge-patch+json")], "{}")
-        .expect_problem(415, "unsupported-media-type");
+    put(
+        SCHEMA,
+        &[("content-type", "application/merge-patch+json")],
+        "{}",
+    )
+    .expect_problem(415, "unsupported-media-type");
     put(SCHEMA, &[], "nonsense").expect_problem(428, "precondition-required");
     put(SCHEMA, &[("if-match", "nonsense")], "{}").expect_problem(400, "malformed-request");
     put(SCHEMA, &ANY, "nonsense").expect_problem(412, "stale-resource");
@@ -58,16 +91,29 @@ fn refusals_come_in_their_order() {
     places.sort();
     assert_eq!(places, ["#/minimum", "#/type"]);
     let tag = put(SCHEMA, &NEW, "{}").expect(201).etag();
-    let stale = put(SCHEMA, &NEW, "{}").expect_problem(412, "stale-resource").json();
+    let stale = put(SCHEMA, &NEW, "{}")
+        .expect_problem(412, "stale-resource")
+        .json();
     assert!(stale["detail"].as_str().unwrap().contains(&tag), "{stale}");
     assert!(stale.get("conflicts").is_none(), "{stale}");
-    client.send("DELETE", "/schemas/other", &[], None).expect_problem(404, "not-found");
-    client.send("DELETE", SCHEMA, &[], None).expect_problem(428, "precondition-required");
-    let allowed = client.send("PATCH", SCHEMA, &ANY, Some("{}")).expect_problem(405, "method-not-allowed");
-    assert_eq!(allowed.header("allow").unwrap(), "GET, HEAD, PUT, DELETE, OPTIONS");
+    client
+        .send("DELETE", "/schemas/other", &[], None)
+        .expect_problem(404, "not-found");
+    client
+        .send("DELETE", SCHEMA, &[], None)
+        .expect_problem(428, "precondition-required");
+    let allowed = client
+        .send("PATCH", SCHEMA, &ANY, Some("{}"))
+        .expect_problem(405, "method-not-allowed");
+    assert_eq!(
+        allowed.header("allow").unwrap(),
+        "GET, HEAD, PUT, DELETE, OPTIONS"
+    );
     let options = client.send("OPTIONS", SCHEMA, &[], None).expect(204);
     assert_eq!(options.header("allow"), allowed.header("allow"));
-    client.send("GET", SCHEMA, &[("accept", "text/plain")], None).expect_problem(406, "not-acceptable");
+    client
+        .send("GET", SCHEMA, &[("accept", "text/plain")], None)
+        .expect_problem(406, "not-acceptable");
 }
 
 #[test]
@@ -93,11 +139,18 @@ fn a_refused_schema_leaves_nothing_behind() {
     let mut client = server.client();
     let mut store = cluster::connect(&server.database_url);
     client.put_new(ALICE, r#"{"balance": -1}"#);
-    client.send("PUT", SCHEMA, &NEW, Some(SOLVENT)).expect_problem(409, "schema-conflict");
+    client
+        .send("PUT", SCHEMA, &NEW, Some(SOLVENT))
+        .expect_problem(409, "schema-conflict");
     client.get(SCHEMA).expect_problem(404, "not-found");
-    assert_eq!(cluster::number(&mut store, "SELECT count(*) AS number FROM schemas"), 0);
+    assert_eq!(
+        cluster::number(&mut store, "SELECT count(*) AS number FROM schemas"),
+        0
+    );
     let tag = set(&mut client, "{}");
-    client.send("PUT", SCHEMA, &ANY, Some(SOLVENT)).expect_problem(409, "schema-conflict");
+    client
+        .send("PUT", SCHEMA, &ANY, Some(SOLVENT))
+        .expect_problem(409, "schema-conflict");
     assert_eq!(client.get(SCHEMA).expect(200).etag(), tag);
     let pending = "SELECT count(pending_nonce) AS number FROM schemas";
     assert_eq!(cluster::number(&mut store, pending), 0);

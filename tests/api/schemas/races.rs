@@ -39,7 +39,8 @@ fn write(client: &mut Client, who: usize, round: usize) -> Response {
             client.send("PUT", &path, &[("if-match", &tag)], Some(&body.to_string()))
         }
         _ => {
-            let change = json!([{"method": "PATCH", "target": path, "if_match": "*", "body": body}]);
+            let change =
+                json!([{"method": "PATCH", "target": path, "if_match": "*", "body": body}]);
             let (transaction, tag) = client.open_transaction();
             client.apply(&transaction, &tag, &change.to_string())
         }
@@ -75,18 +76,30 @@ fn rounds(servers: &[Server]) {
                 WRITERS => ("schema", &[201, 204, 409]),
                 _ => ("write", &[200, 204, 422]),
             };
-            assert!(expected.contains(&answer.status), "{round} {kind}: {answer:#?}");
+            assert!(
+                expected.contains(&answer.status),
+                "{round} {kind}: {answer:#?}"
+            );
             *seen.entry((kind, answer.status)).or_default() += 1;
         }
         if first.get(SCHEMA).status == 200 {
             let stored = first.get("/resources/accounts").expect(200).json();
             for item in stored["items"].as_array().unwrap() {
-                assert_eq!(item["body"]["balance"], 1, "{round}: {item:#}\n{answers:#?}");
+                assert_eq!(
+                    item["body"]["balance"], 1,
+                    "{round}: {item:#}\n{answers:#?}"
+                );
             }
         }
     }
     // All of it has happened, or nothing was tested.
-    for happened in [("schema", 201), ("schema", 204), ("schema", 409), ("write", 204), ("write", 422)] {
+    for happened in [
+        ("schema", 201),
+        ("schema", 204),
+        ("schema", 409),
+        ("write", 204),
+        ("write", 422),
+    ] {
         assert!(seen.contains_key(&happened), "{happened:?}: {seen:?}");
     }
 }
@@ -116,11 +129,14 @@ fn of_two_schemas_at_once_one_is_set() {
             let mut client = servers[index].client();
             client.send("PUT", SCHEMA, &[("if-match", &tag)], Some(&schema))
         });
-        let winners: Vec<usize> = (0..2).filter(|index| answers[*index].status == 204).collect();
+        let winners: Vec<usize> = (0..2)
+            .filter(|index| answers[*index].status == 204)
+            .collect();
         assert_eq!(winners.len(), 1, "{answers:#?}");
         let loser = &answers[1 - winners[0]];
         assert!(
-            [(409, "schema-conflict"), (412, "stale-resource")].contains(&(loser.status, &*loser.slug())),
+            [(409, "schema-conflict"), (412, "stale-resource")]
+                .contains(&(loser.status, &*loser.slug())),
             "{loser:#?}"
         );
         let read = client.get(SCHEMA).expect(200);

@@ -22,24 +22,63 @@ fn direct_writes_are_refused_with_every_place() {
     let mut tag = client.put_new(ALICE, r#"{"owner": "Alice", "balance": 5}"#);
     // By the long way and by belief alike.
     for _ in 0..3 {
-        let refused = client.send("PUT", ALICE, &[("if-match", &tag)], Some(r#"{"owner": 1, "balance": -5}"#));
-        assert_eq!(pointers(&refused.expect_problem(422, "schema-violation")), ["#/balance"]);
+        let refused = client.send(
+            "PUT",
+            ALICE,
+            &[("if-match", &tag)],
+            Some(r#"{"owner": 1, "balance": -5}"#),
+        );
+        assert_eq!(
+            pointers(&refused.expect_problem(422, "schema-violation")),
+            ["#/balance"]
+        );
         tag = client
-            .send("PUT", ALICE, &[("if-match", &tag)], Some(r#"{"owner": "Alice", "balance": 5}"#))
+            .send(
+                "PUT",
+                ALICE,
+                &[("if-match", &tag)],
+                Some(r#"{"owner": "Alice", "balance": 5}"#),
+            )
             .expect(204)
             .etag();
     }
-    let merge = [("if-match", &*tag), ("content-type", "application/merge-patch+json")];
+    let merge = [
+        ("if-match", &*tag),
+        ("content-type", "application/merge-patch+json"),
+    ];
     let refused = patch(&mut client, &merge, r#"{"owner": null}"#);
-    assert_eq!(pointers(&refused.expect_problem(422, "schema-violation")), ["#"]);
-    let json_patch = [("if-match", &*tag), ("content-type", "application/json-patch+json")];
-    let refused = patch(&mut client, &json_patch, r#"[{"op": "replace", "path": "/balance", "value": -1}]"#);
-    assert_eq!(pointers(&refused.expect_problem(422, "schema-violation")), ["#/balance"]);
-    let increment = [("if-match", &*tag), ("content-type", "application/vnd.ifmatch.increment+json")];
+    assert_eq!(
+        pointers(&refused.expect_problem(422, "schema-violation")),
+        ["#"]
+    );
+    let json_patch = [
+        ("if-match", &*tag),
+        ("content-type", "application/json-patch+json"),
+    ];
+    let refused = patch(
+        &mut client,
+        &json_patch,
+        r#"[{"op": "replace", "path": "/balance", "value": -1}]"#,
+    );
+    assert_eq!(
+        pointers(&refused.expect_problem(422, "schema-violation")),
+        ["#/balance"]
+    );
+    let increment = [
+        ("if-match", &*tag),
+        ("content-type", "application/vnd.ifmatch.increment+json"),
+    ];
     let refused = patch(&mut client, &increment, r#"{"balance": -5.01}"#);
-    assert_eq!(pointers(&refused.expect_problem(422, "schema-violation")), ["#/balance"]);
-    let tag = patch(&mut client, &increment, r#"{"balance": -5}"#).expect(204).etag();
-    client.send("DELETE", ALICE, &[("if-match", &tag)], None).expect(204);
+    assert_eq!(
+        pointers(&refused.expect_problem(422, "schema-violation")),
+        ["#/balance"]
+    );
+    let tag = patch(&mut client, &increment, r#"{"balance": -5}"#)
+        .expect(204)
+        .etag();
+    client
+        .send("DELETE", ALICE, &[("if-match", &tag)], None)
+        .expect(204);
 }
 
 #[test]
@@ -59,11 +98,17 @@ fn a_transaction_is_refused_as_a_whole_with_the_places_of_all_changes() {
     let (path, tag) = client.open_transaction();
     let refused = client.apply(&path, &tag, &changes.to_string());
     let places = pointers(&refused.expect_problem(422, "schema-violation"));
-    assert_eq!(places, ["#/changes/0/body/balance", "#/changes/3/body/balance"]);
+    assert_eq!(
+        places,
+        ["#/changes/0/body/balance", "#/changes/3/body/balance"]
+    );
     client.get(ALICE).expect_problem(404, "not-found");
-    client.get("/resources/other/dave").expect_problem(404, "not-found");
+    client
+        .get("/resources/other/dave")
+        .expect_problem(404, "not-found");
     assert_eq!(client.get(&path).expect(200).etag(), tag, "it stays open");
-    let mended = json!([{"method": "PUT", "target": ALICE, "if_none_match": "*", "body": {"balance": 0}}]);
+    let mended =
+        json!([{"method": "PUT", "target": ALICE, "if_none_match": "*", "body": {"balance": 0}}]);
     client.apply(&path, &tag, &mended.to_string()).expect(200);
 }
 
@@ -84,9 +129,15 @@ fn the_first_change_at_fault_says_which_problem_it_is_and_conditions_come_before
         client.apply(&path, &tag, &changes)
     };
     let refused = apply(&[&broken, &unfit]).expect_problem(422, "schema-violation");
-    assert_eq!(pointers(&refused), ["#/changes/0/body", "#/changes/1/body/0"]);
+    assert_eq!(
+        pointers(&refused),
+        ["#/changes/0/body", "#/changes/1/body/0"]
+    );
     let refused = apply(&[&unfit, &broken]).expect_problem(409, "patch-conflict");
-    assert_eq!(pointers(&refused), ["#/changes/0/body/0", "#/changes/1/body"]);
+    assert_eq!(
+        pointers(&refused),
+        ["#/changes/0/body/0", "#/changes/1/body"]
+    );
     apply(&[&broken, &unfit, &stale]).expect_problem(412, "stale-resource");
 }
 
