@@ -7,7 +7,6 @@
 //! snapshot is what is judged; should it show a row that was not locked, the batch begins anew.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +17,7 @@ use super::drafts::drafts_of;
 use super::floor::Turn;
 use super::keys::keys_load;
 use super::open_limit::OpenLimit;
+use super::schema_cache::SchemaCache;
 use crate::protocol::command::{Command, Verdict};
 use crate::protocol::decide::decide;
 use crate::protocol::name::{ResourceName, Tenant, TransactionId};
@@ -95,18 +95,13 @@ fn attempt_repeatedly(
     doubt: Option<&Doubt>,
 ) -> Result<Vec<Verdict>, StoreError> {
     let mut attempt = 0;
-    let open = Arc::clone(&believer.open);
+    let (open, schemas) = believer.shared();
     loop {
         attempt += 1;
         let mut written = Written::default();
+        let bounds = (&*open, &*schemas, body_bytes_max);
         let result = turn.write(Opening::Full, |connection| {
-            run_in_txn(
-                connection,
-                commands,
-                (&open, body_bytes_max),
-                doubt,
-                &mut written,
-            )
+            run_in_txn(connection, commands, bounds, doubt, &mut written)
         });
         if let Some(sight) = written.sight.take() {
             believer.see(sight);
@@ -141,7 +136,7 @@ struct Written {
 fn run_in_txn(
     connection: &mut PgConnection,
     commands: &[Command],
-    (open, body_bytes_max): (&OpenLimit, usize),
+    (open, schemas, body_bytes_max): (&OpenLimit, &SchemaCache, usize),
     doubt: Option<&Doubt>,
     written: &mut Written,
 ) -> Result<Outcome<()>, StoreError> {
@@ -151,8 +146,9 @@ fn run_in_txn(
     };
     let ids = ids_of(connection, &tenant, commands)?;
     let opened = lock::transactions_lock_in_txn(connection, &tenant, &ids)?;
-    written.sight = Some(Sight::new(tenant.clone(), opened.ground));
-    let mut world = world_of(opened, body_bytes_max);
+    let schemas = schemas.in_epoch(connection, &tenant, opened.ground.epoch)?;
+    written.sight = Some(Sight::new(tenant.clone(), opened.ground, schemas.clone()));
+    let mut world = world_of(opened, body_bytes_max).with_schemas(schemas);
     let drafts = drafts_of(&world, commands)?;
     let uses = uses_of(commands, &drafts);
     let placeholders = lock::placeholders_insert_in_txn(connection, &tenant, world.now, &uses)?;

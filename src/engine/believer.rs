@@ -11,10 +11,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::floor::Turn;
 use super::open_limit::OpenLimit;
+use super::schema_cache::SchemaCache;
 use crate::protocol::belief::{Believed, believe};
 use crate::protocol::clock::Timestamp;
 use crate::protocol::command::{Command, Verdict};
 use crate::protocol::name::Tenant;
+use crate::protocol::schema::Schemas;
 use crate::protocol::world::Ground;
 use crate::store::believed::{believed_write_alone, believed_write_in_txn};
 use crate::store::error::StoreError;
@@ -32,6 +34,8 @@ pub(super) struct Believer {
     /// How many transactions may be open; common to all committers.
     pub(super) open: Arc<OpenLimit>,
     sight: Option<Sight>,
+    /// What is known of schemas; shared by all committers.
+    schemas: Arc<SchemaCache>,
     /// Batches still to go the long way.
     skip: u32,
     /// How many went, or go, the long way because of the last false belief; doubles while they follow each other.
@@ -61,6 +65,8 @@ pub(super) struct Doubt {
 pub(super) struct Sight {
     tenant: Tenant,
     ground: Ground,
+    /// Those of the ground's epoch.
+    schemas: Arc<Schemas>,
     /// When the answer was here: later than the clock in `ground`, so that what is reckoned from it is never ahead of the database.
     at: Instant,
     /// The same by the system's clock, which goes on while the machine sleeps.
@@ -69,10 +75,11 @@ pub(super) struct Sight {
 
 impl Sight {
     /// What has been read just now.
-    pub(super) fn new(tenant: Tenant, ground: Ground) -> Self {
+    pub(super) fn new(tenant: Tenant, ground: Ground, schemas: Arc<Schemas>) -> Self {
         Self {
             tenant,
             ground,
+            schemas,
             at: Instant::now(),
             at_system: SystemTime::now(),
         }
@@ -88,13 +95,19 @@ impl Sight {
 
 impl Believer {
     /// One that has seen nothing yet.
-    pub(super) fn new(open: Arc<OpenLimit>) -> Self {
+    pub(super) fn new(open: Arc<OpenLimit>, schemas: Arc<SchemaCache>) -> Self {
         Self {
             open,
+            schemas,
             sight: None,
             skip: 0,
             doubt: 0,
         }
+    }
+
+    /// What all committers know: how many transactions may be opened, and schemas.
+    pub(super) fn shared(&self) -> (Arc<OpenLimit>, Arc<SchemaCache>) {
+        (self.open.clone(), self.schemas.clone())
     }
 
     /// Remembers what the long way has seen.
@@ -164,7 +177,7 @@ impl Believer {
             now,
             ..sight.ground
         };
-        let believed = believe(commands, ground, body_bytes_max)?;
+        let believed = believe(commands, ground, &sight.schemas, body_bytes_max)?;
         Some((sight.tenant.clone(), believed))
     }
 
@@ -195,7 +208,7 @@ mod tests {
     #[test]
     fn a_sight_is_not_trusted_after_a_sleep_or_a_step_of_the_clock() {
         let ground = Ground::at(Timestamp::from_micros(0));
-        let sight = Sight::new(Tenant::default(), ground);
+        let sight = Sight::new(Tenant::default(), ground, Arc::default());
         let (now, now_system) = (sight.at, sight.at_system);
         let short = Duration::from_millis(900);
         assert_eq!(sight.age(now + short, now_system + short), Some(short));

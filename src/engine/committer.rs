@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::believer::Believer;
 use super::floor::Floor;
 use super::open_limit::OpenLimit;
+use super::schema_cache::SchemaCache;
 use super::watch::Watches;
 use super::{Settings, batch};
 use crate::protocol::command::{Command, Verdict};
@@ -22,6 +23,9 @@ const BATCH_COMMANDS_MAX: usize = 256;
 
 /// Resources of one batch: a large operation goes (nearly) alone, so that small ones do not wait behind several.
 const BATCH_RESOURCES_MAX: usize = 500;
+
+/// Bytes of the stack of a thread that judges bodies by schemas, which nest as `limits` allows.
+pub(super) const JUDGE_STACK_BYTES: usize = 32 * 1024 * 1024;
 
 /// A command and whom to tell.
 pub(super) struct Job {
@@ -38,13 +42,16 @@ pub(super) fn start(
 ) -> io::Result<Vec<JoinHandle<()>>> {
     let floor = Floor::new(pool.clone());
     let open = Arc::new(OpenLimit::new(settings.limits.open_transactions_max));
+    let schemas = Arc::new(SchemaCache::default());
     (0..settings.committers.max(1))
         .map(|number| {
-            let (floor, queue, open) = (floor.clone(), queue.clone(), open.clone());
+            let (floor, queue) = (floor.clone(), queue.clone());
+            let believer = Believer::new(open.clone(), schemas.clone());
             let (watches, body_bytes_max) = (watches.clone(), settings.limits.body_bytes_max);
             thread::Builder::new()
                 .name(format!("committer-{number}"))
-                .spawn(move || run(&floor, &queue, open, &watches, body_bytes_max))
+                .stack_size(JUDGE_STACK_BYTES)
+                .spawn(move || run(&floor, &queue, believer, &watches, body_bytes_max))
         })
         .collect()
 }
@@ -52,12 +59,11 @@ pub(super) fn start(
 fn run(
     floor: &Floor,
     queue: &Receiver<Job>,
-    open: Arc<OpenLimit>,
+    mut believer: Believer,
     watches: &Watches,
     body_bytes_max: usize,
 ) {
     let mut left_over = None;
-    let mut believer = Believer::new(open);
     while let Some(first) = left_over.take().or_else(|| queue.recv().ok()) {
         // Nobody waits for it any more and nothing has been done: it is dropped, as if it had been lost on the way.
         if first.answer.is_closed() {

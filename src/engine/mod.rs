@@ -14,6 +14,8 @@ mod open_limit;
 pub mod purge;
 pub mod query;
 mod reader;
+mod schema_cache;
+mod schemas;
 mod submit;
 mod wait;
 mod watch;
@@ -27,6 +29,7 @@ pub use query::{
     CollectionQuery, Page, ResourceQuery, ResourceScope, Service, TransactionQuery, Version,
     VersionQuery,
 };
+pub use schemas::SchemaSet;
 pub use wait::Waited;
 
 use crate::protocol::decide::answerable;
@@ -38,6 +41,7 @@ use crate::store::{pool::Pool, read};
 
 use committer::Job;
 use reader::Reader;
+use schemas::Changer;
 use watch::Watches;
 
 /// What clients are told of, and held to.
@@ -107,6 +111,7 @@ pub struct Engine {
 struct Shared {
     jobs: crossbeam_channel::Sender<Job>,
     reader: Reader,
+    changer: Changer,
     watches: Watches,
     time_limit: Duration,
     limits: Limits,
@@ -147,11 +152,14 @@ impl Engine {
         let (reader, readers) = Reader::start(settings, &reading)?;
         handles.extend(readers);
         handles.push(watcher);
+        let (changer, changers) = Changer::start(settings)?;
+        handles.extend(changers);
         let (_stop, stop) = crossbeam_channel::bounded(0);
         handles.extend(purge::start(settings, stop)?);
         let shared = Shared {
             jobs,
             reader,
+            changer,
             watches,
             time_limit: settings.time_limit,
             limits: settings.limits,
@@ -170,7 +178,8 @@ impl Engine {
         &self.shared.limits
     }
 
-    /// One resource with its body; a tombstone where it was deleted; `None` where it never existed.
+    /// One resource with its body, and whether its collection has a schema; a tombstone where it was deleted; `None` where
+    /// it never existed.
     ///
     /// # Errors
     /// `unavailable`, `internal-error`.
@@ -178,7 +187,7 @@ impl Engine {
         &self,
         tenant: &Tenant,
         name: &ResourceName,
-    ) -> Result<Option<Resource>, Problem> {
+    ) -> Result<Option<(Resource, bool)>, Problem> {
         let mut found = self.named(tenant, vec![name.clone()]).await?;
         Ok(found.pop().flatten())
     }
@@ -264,8 +273,9 @@ impl Engine {
         names.dedup();
         let found = self.named(tenant, names.clone()).await?;
         let found = names.into_iter().zip(found);
-        let exists = |(name, resource): (_, Option<Resource>)| {
-            Some((name, resource.filter(|resource| !resource.deleted)?))
+        let exists = |(name, found): (_, Option<(Resource, bool)>)| {
+            let (resource, _) = found.filter(|(resource, _)| !resource.deleted)?;
+            Some((name, resource))
         };
         Ok(Page {
             items: found.filter_map(exists).collect(),
@@ -278,7 +288,7 @@ impl Engine {
         &self,
         tenant: &Tenant,
         names: Vec<ResourceName>,
-    ) -> Result<Vec<Option<Resource>>, Problem> {
+    ) -> Result<Vec<Option<(Resource, bool)>>, Problem> {
         if names.is_empty() {
             return Ok(Vec::new());
         }

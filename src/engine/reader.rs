@@ -18,6 +18,7 @@ use crate::protocol::problem::{Problem, Slug};
 use crate::protocol::state::{Resource, Transaction};
 use crate::store::error::StoreError;
 use crate::store::pool::Pool;
+use crate::store::read::Described;
 use crate::store::{history, read};
 
 /// Resources whose reads share a statement: enough to share its cost, few enough that their bodies fit.
@@ -36,7 +37,7 @@ struct Named {
     tenant: Tenant,
     names: Vec<ResourceName>,
     deadline: Instant,
-    answer: oneshot::Sender<Result<Vec<Option<Resource>>, Problem>>,
+    answer: oneshot::Sender<Result<Vec<Option<Described>>, Problem>>,
 }
 
 impl Named {
@@ -96,7 +97,7 @@ impl Reader {
         time_limit: Duration,
         tenant: Tenant,
         names: Vec<ResourceName>,
-    ) -> Result<Vec<Option<Resource>>, Problem> {
+    ) -> Result<Vec<Option<Described>>, Problem> {
         let (answer, result) = oneshot::channel();
         self.enqueue(Work::Named(Named {
             tenant,

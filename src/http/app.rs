@@ -12,14 +12,15 @@ use actix_web::{HttpRequest, HttpResponse, Resource, Route};
 
 use super::call::Call;
 use super::{
-    description, docs, drafts, health, lists, problems, resources, respond, service, transactions,
-    versions,
+    description, docs, drafts, health, lists, problems, resources, respond, schemas, service,
+    transactions, versions,
 };
 use crate::engine::Engine;
 use crate::protocol::problem::{Problem, Slug};
 
 const READ: &str = "GET, HEAD, OPTIONS";
 const READ_CREATE: &str = "GET, HEAD, POST, OPTIONS";
+const READ_SET: &str = "GET, HEAD, PUT, DELETE, OPTIONS";
 const READ_WRITE: &str = "GET, HEAD, PUT, PATCH, DELETE, OPTIONS";
 
 /// What is the same for every method of a URI.
@@ -65,6 +66,7 @@ fn state(config: &mut ServiceConfig, engine: &Engine) {
     let resource = Traits::new(READ_WRITE)
         .named(|call| call.resource_name().map(drop))
         .patched(resources::PATCHES);
+    let schema = Traits::new(READ_SET).named(|call| call.collection().map(drop));
     let history = Traits::new(READ).named(|call| call.resource_name().map(drop));
     let version = Traits::new(READ).named(|call| call.version().map(drop));
     let transaction = Traits::new(READ_WRITE)
@@ -100,6 +102,13 @@ fn state(config: &mut ServiceConfig, engine: &Engine) {
         .service(
             site(version, "/resources/{collection}/{key}/versions/{version}")
                 .get(versions::get_version)
+                .done(),
+        )
+        .service(
+            site(schema, "/schemas/{collection}")
+                .get(schemas::get_schema)
+                .on(Method::PUT, schemas::put_schema)
+                .on(Method::DELETE, schemas::delete_schema)
                 .done(),
         )
         .service(

@@ -4,7 +4,7 @@
 //! decided in [`crate::protocol`]; this layer must not know of SQL, connections or commits. It is the
 //! only one besides [`crate::protocol::problem`] that knows status codes. Modules in reading order:
 //! `app` (which URI has which handlers), `call` (one request), `query`, `content`, `digest` and `keys`
-//! (what it says), `resources`, `versions`, `transactions`, `drafts`, `lists`, `service`, `description`, `docs`, `health`
+//! (what it says), `resources`, `versions`, `schemas`, `transactions`, `drafts`, `lists`, `service`, `description`, `docs`, `health`
 //! (handlers), `document`, `respond`, `problems` (answers), `access_log`.
 
 mod access_log;
@@ -23,6 +23,7 @@ mod problems;
 mod query;
 mod resources;
 mod respond;
+mod schemas;
 mod service;
 mod transactions;
 mod versions;

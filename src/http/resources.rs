@@ -11,7 +11,7 @@ use super::content::Taken;
 use super::keys;
 use super::query::Query;
 use super::respond::{self, NO_STORE, PRIVATE, Representation};
-use super::{versions, waiting};
+use super::{schemas, versions, waiting};
 use crate::protocol::command::{Action, Done};
 use crate::protocol::condition::{ConditionFault, Conditions};
 use crate::protocol::json;
@@ -43,12 +43,20 @@ pub(super) async fn get_resource(call: Call) -> Result<HttpResponse, Problem> {
     let name = call.resource_name()?;
     Query::of(&call, &[])?;
     let found = call.engine.resource_fetch(&call.tenant, &name).await?;
-    let Some(resource) = found.filter(|resource| !resource.deleted) else {
+    let Some((resource, described)) = found.filter(|(resource, _)| !resource.deleted) else {
         return Err(Problem::new(
             Slug::NotFound,
             format!("{} does not exist.", name.path()),
         ));
     };
+    let mut links = vec![
+        respond::via(resource.transaction),
+        versions::history_link(&name),
+    ];
+    if described {
+        let schema = schemas::path(&name.collection);
+        links.push(respond::link(&schema, "describedby"));
+    }
     let shown = Representation {
         content: resource
             .body
@@ -61,11 +69,7 @@ pub(super) async fn get_resource(call: Call) -> Result<HttpResponse, Problem> {
         tag: Some(resource.tag.entity_tag()),
         modified: Some(resource.updated_at.unix_seconds()),
         location: Some(name.path()),
-        link: Some(format!(
-            "{}, {}",
-            respond::via(resource.transaction),
-            versions::history_link(&name)
-        )),
+        link: Some(links.join(", ")),
     };
     respond::read(&call, shown, |weak| stale(&call, &name, &resource, weak))
 }

@@ -27,6 +27,7 @@ struct ServiceDocument {
 #[derive(Serialize)]
 struct Links {
     resources: &'static str,
+    schemas: &'static str,
     transactions: &'static str,
     problems: &'static str,
     openapi: &'static str,
@@ -46,6 +47,7 @@ struct Limits {
 
 const LINKS: Links = Links {
     resources: "/resources",
+    schemas: "/schemas/{collection}",
     transactions: "/transactions",
     problems: "/problems/{slug}",
     openapi: "/openapi.yaml",

@@ -5,6 +5,7 @@
 //! (`store::believed`), which writes nothing where it is not. No condition is judged here: [`decide`] does, as ever.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::clock::Timestamp;
 use super::command::{Action, Command, PutContent, Verdict};
@@ -12,6 +13,7 @@ use super::condition::{Conditions, TagList};
 use super::decide::decide;
 use super::name::{ResourceName, TransactionId};
 use super::operation::{Change, ChangeMethod, Operation};
+use super::schema::Schemas;
 use super::state::Resource;
 use super::tag::StateTag;
 use super::world::{Ground, World};
@@ -42,9 +44,14 @@ impl Believed {
 
 /// Decides on what the commands believe. `None` where one of them does not tell all that it depends on, where two
 /// believe different things, or where one would be refused: then somebody has to look.
-pub fn believe(commands: &[Command], ground: Ground, body_bytes_max: usize) -> Option<Believed> {
+pub fn believe(
+    commands: &[Command],
+    ground: Ground,
+    schemas: &Arc<Schemas>,
+    body_bytes_max: usize,
+) -> Option<Believed> {
     let mut states = BTreeMap::new();
-    let mut world = World::new(ground, body_bytes_max);
+    let mut world = World::new(ground, body_bytes_max).with_schemas(schemas.clone());
     for command in commands {
         for change in &operation(command)?.changes {
             let tag = exact(change)?;
@@ -59,7 +66,10 @@ pub fn believe(commands: &[Command], ground: Ground, body_bytes_max: usize) -> O
         .iter()
         .map(|command| decide(&mut world, command))
         .collect();
-    let certain = verdicts.iter().all(Result::is_ok) && world.writes().heads.len() == states.len();
+    // That a pending schema is broken is written by the long way.
+    let certain = verdicts.iter().all(Result::is_ok)
+        && world.writes().heads.len() == states.len()
+        && world.writes().broken.is_empty();
     certain.then_some(Believed {
         world,
         verdicts,

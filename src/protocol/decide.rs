@@ -3,14 +3,17 @@
 //! Every precondition of every write is judged here and nowhere else: a direct write is an operation
 //! of one change. The order in which refusals win is contract §3, "Order", and §5, "Order of failures".
 
+mod bodies;
 mod changes;
 mod draft;
 mod keyed;
 mod refusal;
+mod schema;
 mod transaction;
 
 pub use draft::draft_view;
 pub use refusal::{answerable, version_purged};
+pub use schema::{judge_schema_delete, judge_schema_put};
 
 use super::command::{Action, Command, Done, Verdict};
 use super::condition::{ConditionFault, Conditions, Judgement, Selected, TagList};

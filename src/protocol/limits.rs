@@ -77,6 +77,44 @@ pub const CONTAINS_BYTES_MAX: usize = 1024;
 /// Seconds that a page of a list with `contains` may take in the database: a thread that reads is busy with it.
 pub const CONTAINS_SECONDS_MAX: u64 = 10;
 
+/// Bytes of a schema (64 KiB): the largest that people write by hand are smaller, and it is compiled by every server.
+pub const SCHEMA_BYTES_MAX: usize = 64 * 1024;
+
+/// Levels of nesting of a schema as JSON: each level of a document takes two of its schema, so documents of 25 levels can be
+/// described without a reference.
+pub const SCHEMA_DEPTH_MAX: usize = 50;
+
+/// Values of a schema whose references are followed: a chain of references that each lead twice to the next would otherwise cost
+/// as much as a schema without end.
+pub const SCHEMA_UNFOLDED_MAX: u64 = 10_000;
+
+/// Subschemas within each other, references followed: each takes a part of a thread's stack while a body is judged.
+pub const SCHEMA_UNFOLDED_DEPTH_MAX: usize = 100;
+
+/// The same for a body: subschemas of a schema that applies itself, times levels of the body.
+pub const SCHEMA_RECURSION_MAX: usize = 2_000;
+
+/// Bytes of a regular expression in a schema: longer ones are lists, which `enum` says better.
+pub const SCHEMA_PATTERN_BYTES_MAX: usize = 1_000;
+
+/// Bytes of a compiled regular expression: the time to match is linear in the text, times at most this.
+pub const SCHEMA_PATTERN_COMPILED_BYTES_MAX: usize = 256 * 1024;
+
+/// Values of an operation's bodies times values of their unfolded schemas: about a second of work at worst, under locks.
+pub const SCHEMA_JUDGEMENTS_MAX: u64 = 50_000_000;
+
+/// The same up to which every violation is looked for: what finds them all holds them all in memory.
+pub const SCHEMA_LISTING_MAX: u64 = 5_000_000;
+
+/// Digits of a number that is judged by a schema, written without an exponent: comparing it takes that many steps.
+pub const SCHEMA_DIGITS_MAX: usize = 1_000;
+
+/// Violations told of at once: a document that is wrong everywhere is wrong for one reason, most likely.
+pub const SCHEMA_ERRORS_MAX: usize = 100;
+
+/// Stored resources named at most that break a new schema: enough to see what they have in common.
+pub const SCHEMA_CONFLICTS_MAX: usize = 10;
+
 #[cfg(test)]
 mod tests {
     use super::*;

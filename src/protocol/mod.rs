@@ -19,6 +19,7 @@ pub mod operation;
 pub mod patch;
 pub mod prefer;
 pub mod problem;
+pub mod schema;
 pub mod state;
 pub mod tag;
 pub mod world;

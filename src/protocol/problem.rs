@@ -19,6 +19,7 @@ pub enum Slug {
     TransactionFinished,
     DuplicateReference,
     PatchConflict,
+    SchemaConflict,
     TransactionCancelled,
     TransactionExpired,
     Gone,
@@ -31,6 +32,7 @@ pub enum Slug {
     UnsupportedMediaType,
     InvalidOperation,
     KeyReused,
+    SchemaViolation,
     PreconditionRequired,
     TooManyRequests,
     InternalError,
@@ -48,7 +50,7 @@ struct Description {
 
 impl Slug {
     /// Every problem type that this release can answer with.
-    pub const ALL: [Slug; 23] = [
+    pub const ALL: [Slug; 25] = [
         Self::MalformedRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -56,6 +58,7 @@ impl Slug {
         Self::TransactionFinished,
         Self::DuplicateReference,
         Self::PatchConflict,
+        Self::SchemaConflict,
         Self::TransactionCancelled,
         Self::TransactionExpired,
         Self::Gone,
@@ -68,6 +71,7 @@ impl Slug {
         Self::UnsupportedMediaType,
         Self::InvalidOperation,
         Self::KeyReused,
+        Self::SchemaViolation,
         Self::PreconditionRequired,
         Self::TooManyRequests,
         Self::InternalError,
@@ -115,6 +119,7 @@ impl Slug {
             | Self::TransactionFinished
             | Self::DuplicateReference
             | Self::PatchConflict
+            | Self::SchemaConflict
             | Self::TransactionCancelled
             | Self::TransactionExpired
             | Self::Gone
@@ -127,6 +132,7 @@ impl Slug {
             | Self::UnsupportedMediaType
             | Self::InvalidOperation
             | Self::KeyReused
+            | Self::SchemaViolation
             | Self::PreconditionRequired => false,
         }
     }
@@ -187,6 +193,13 @@ impl Slug {
                 "The patch does not fit the resource",
                 "A JSON Patch test failed, a path leads nowhere, the result could not be stored, or a draft changes the resource already. Nothing was changed.",
                 "Read the resource, make a patch that fits it, and send that under the new tag.",
+            ),
+            Self::SchemaConflict => (
+                "schema-conflict",
+                409,
+                "The schema cannot be set now",
+                "Stored resources break it (`errors` names up to ten), or another change of the schema came in between. Nothing was changed.",
+                "Mend those resources, or the schema; then send it again.",
             ),
             Self::TransactionCancelled => (
                 "transaction-cancelled",
@@ -271,6 +284,13 @@ impl Slug {
                 "The key belongs to another request",
                 "The same Idempotency-Key, or Repeatability-Request-ID, came with another request before, which was applied.",
                 "Send that request again to see its answer. For another request, make another key.",
+            ),
+            Self::SchemaViolation => (
+                "schema-violation",
+                422,
+                "A body breaks the schema of its collection",
+                "What the request would leave behind does not satisfy /schemas/{collection}. Nothing was changed.",
+                "Mend every place in `errors`, then send the request again.",
             ),
             Self::PreconditionRequired => (
                 "precondition-required",

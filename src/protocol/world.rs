@@ -1,11 +1,12 @@
 //! The part of a tenant's state that a batch of commands is judged against, and what they made of it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::clock::Timestamp;
 use super::key::{KeyName, KeyUse};
-use super::name::{ResourceName, TransactionId};
+use super::name::{Collection, ResourceName, TransactionId};
+use super::schema::Schemas;
 use super::state::{Resource, State, Transaction};
 
 /// State read under lock (or in one snapshot, for commands that write nothing), and the writes so far.
@@ -25,6 +26,8 @@ pub struct World {
     pub body_bytes_max: usize,
     /// How many transactions may be opened before the tenant has too many.
     pub open_room: usize,
+    /// What bodies are held to: the schemas of this epoch.
+    pub schemas: Arc<Schemas>,
     transactions: HashMap<TransactionId, Transaction>,
     references: HashMap<Arc<str>, TransactionId>,
     expired_references: HashMap<Arc<str>, TransactionId>,
@@ -71,6 +74,8 @@ pub struct Writes {
     pub transactions: HashMap<TransactionId, StoredTransaction>,
     /// Keys that stand for something now, in the order of writing.
     pub keys: BTreeSet<KeyName>,
+    /// Pending schemas that a new body breaks: the nonce, and one of the resources.
+    pub broken: BTreeMap<Collection, (i64, ResourceName)>,
 }
 
 /// One new version of a resource.
@@ -103,6 +108,7 @@ impl World {
             epoch: ground.epoch,
             body_bytes_max,
             open_room: usize::MAX,
+            schemas: Arc::default(),
             transactions: HashMap::new(),
             references: HashMap::new(),
             expired_references: HashMap::new(),
@@ -110,6 +116,12 @@ impl World {
             keys: HashMap::new(),
             writes: Writes::default(),
         }
+    }
+
+    /// With the schemas of its epoch.
+    pub fn with_schemas(mut self, schemas: Arc<Schemas>) -> Self {
+        self.schemas = schemas;
+        self
     }
 
     /// Puts in a transaction as the store has it.
@@ -207,6 +219,14 @@ impl World {
     pub(super) fn write_key(&mut self, name: KeyName, used: KeyUse) {
         self.writes.keys.insert(name.clone());
         self.keys.insert(name, used);
+    }
+
+    /// Takes down that a new body breaks the pending schema of its collection.
+    pub(super) fn break_pending(&mut self, name: &ResourceName, nonce: i64) {
+        self.writes
+            .broken
+            .entry(name.collection.clone())
+            .or_insert_with(|| (nonce, name.clone()));
     }
 
     /// Writes a new version of a resource.

@@ -17,6 +17,7 @@ pub mod postgres;
 pub mod purge;
 pub mod read;
 mod rows;
+pub mod schemas;
 mod statement;
 pub mod watch;
 pub mod write;

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Nullable, SmallInt, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, SmallInt, Text, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::error::StoreError;
@@ -37,8 +37,10 @@ statement! {
         tenant: &'a str => Text,
         collection: &'a str => Text,
         key: &'a str => Text,
-    } -> ResourceColumns =
-        "SELECT version, nonce, deleted, media_type, body, updated_at, transaction_id FROM resources \
+    } -> (Bool, ResourceColumns) =
+        "SELECT EXISTS (SELECT FROM schemas s WHERE s.bucket = r.bucket AND s.tenant = r.tenant \
+           AND s.collection = r.collection AND s.content IS NOT NULL), \
+         version, nonce, deleted, media_type, body, updated_at, transaction_id FROM resources r \
          WHERE bucket = {} AND tenant = {} AND collection = {} AND key = {} AND version > 0"
 }
 
@@ -49,8 +51,9 @@ statement! {
         keys: &'a [&'a str] => Array<Text>,
         bucket: i16 => SmallInt,
         tenant: &'a str => Text,
-    } -> (BigInt, ResourceColumns) =
-        "SELECT u.position, r.version, r.nonce, r.deleted, r.media_type, r.body, r.updated_at, r.transaction_id \
+    } -> (BigInt, Bool, ResourceColumns) =
+        "SELECT u.position, EXISTS (SELECT FROM schemas s WHERE s.bucket = r.bucket AND s.tenant = r.tenant \
+           AND s.collection = r.collection AND s.content IS NOT NULL), r.version, r.nonce, r.deleted, r.media_type, r.body, r.updated_at, r.transaction_id \
          FROM unnest({}, {}) WITH ORDINALITY AS u(collection, key, position) \
          CROSS JOIN LATERAL (SELECT * FROM resources h WHERE h.collection = u.collection AND h.key = u.key \
            AND h.bucket = {} AND h.tenant = {} LIMIT 1) r WHERE r.version > 0"
@@ -161,6 +164,9 @@ pub fn transactions_fetch(
     super::lock::opened(statement.load(connection)?)
 }
 
+/// A resource, and whether its collection has a schema.
+pub type Described = (Resource, bool);
+
 /// Each of these resources with its body, in their order; its tombstone where it is deleted.
 ///
 /// # Errors
@@ -169,7 +175,7 @@ pub fn resources_fetch(
     connection: &mut PgConnection,
     tenant: &Tenant,
     names: &[&ResourceName],
-) -> Result<Vec<Option<Resource>>, StoreError> {
+) -> Result<Vec<Option<Described>>, StoreError> {
     if let [name] = names {
         return Ok(vec![resource_fetch(connection, tenant, name)?]);
     }
@@ -184,12 +190,13 @@ pub fn resources_fetch(
         tenant: tenant.as_str(),
         lifetime: PhantomData,
     };
-    let found: Vec<(i64, ResourceRow)> = statement.load(connection)?;
+    let found: Vec<(i64, bool, ResourceRow)> = statement.load(connection)?;
     let mut resources = vec![None; names.len()];
-    for (position, row) in found {
+    for (position, described, row) in found {
         let place = usize::try_from(position - 1).ok();
         let place = place.and_then(|index| resources.get_mut(index));
-        *place.ok_or(StoreError::Corrupt("a row was not asked for"))? = Some(rows::resource(row));
+        *place.ok_or(StoreError::Corrupt("a row was not asked for"))? =
+            Some((rows::resource(row), described));
     }
     Ok(resources)
 }
@@ -202,7 +209,7 @@ fn resource_fetch(
     connection: &mut PgConnection,
     tenant: &Tenant,
     name: &ResourceName,
-) -> Result<Option<Resource>, StoreError> {
+) -> Result<Option<Described>, StoreError> {
     let statement = ReadResource {
         bucket: tenant.bucket(),
         tenant: tenant.as_str(),
@@ -210,8 +217,8 @@ fn resource_fetch(
         key: name.key.as_str(),
         lifetime: PhantomData,
     };
-    let found: Option<ResourceRow> = statement.get_result(connection).optional()?;
-    Ok(found.map(rows::resource))
+    let found: Option<(bool, ResourceRow)> = statement.get_result(connection).optional()?;
+    Ok(found.map(|(described, row)| (rows::resource(row), described)))
 }
 
 /// Up to `limit` resources of a collection with keys after `after` that begin with `prefix`, in the order of keys,

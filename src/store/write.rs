@@ -21,6 +21,7 @@ use self::statements::{
 };
 use super::error::StoreError;
 use super::keys::keys_write_in_txn;
+use super::schemas::pending_break_in_txn;
 use crate::protocol::name::{ResourceName, Tenant, TransactionId};
 use crate::protocol::state::{Resource, State, Transaction};
 use crate::protocol::world::{Version, World};
@@ -55,6 +56,7 @@ pub fn world_write_in_txn(
         }
         .execute(connection)?;
     }
+    pending_break_in_txn(connection, tenant, world)?;
     transactions_write_in_txn(connection, tenant, world, named)?;
     keys_write_in_txn(connection, tenant, world)
 }

@@ -22,5 +22,6 @@ mod races;
 mod regressions;
 mod representations;
 mod retries;
+mod schemas;
 mod transactions;
 mod waiting;

@@ -8,6 +8,7 @@ use super::*;
 use crate::protocol::name::Tenant;
 use crate::protocol::operation::{self, Change, Operation};
 use crate::protocol::patch::PatchKind;
+use crate::protocol::schema::{CollectionSchemas, Schema};
 
 const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -85,7 +86,12 @@ fn command(number: u8, conditions: Conditions, action: Action) -> Command {
 }
 
 fn attempt(commands: &[Command]) -> Option<Believed> {
-    believe(commands, Ground::at(NOW), BODY_BYTES_MAX)
+    believe(
+        commands,
+        Ground::at(NOW),
+        &Default::default(),
+        BODY_BYTES_MAX,
+    )
 }
 
 fn exact_put(key: u8, version: i64) -> Change {
@@ -176,7 +182,25 @@ fn an_id_behind_the_horizon_is_not_believed() {
         purge_horizon: NOW,
         ..Ground::at(NOW)
     };
-    assert!(believe(&commands, ground, BODY_BYTES_MAX).is_none());
+    assert!(believe(&commands, ground, &Default::default(), BODY_BYTES_MAX).is_none());
+}
+
+#[test]
+fn what_breaks_a_schema_current_or_pending_is_not_believed() {
+    let schema = |text: &str| Arc::new(Schema::compile(text).unwrap());
+    let believed = |current: &str, pending: &str| {
+        let schemas = CollectionSchemas {
+            current: Some((tag(1), schema(current))),
+            pending: Some((7, schema(pending))),
+        };
+        let schemas = [(name(1).collection, schemas)].into_iter().collect();
+        let schemas = Arc::new(Schemas::new(schemas));
+        let commands = [direct(1, exact_put(1, 5))];
+        believe(&commands, Ground::at(NOW), &schemas, BODY_BYTES_MAX).is_some()
+    };
+    assert!(believed("true", r#"{"required": ["a"]}"#));
+    assert!(!believed("false", "true"));
+    assert!(!believed("true", "false"), "somebody must take that down");
 }
 
 /// Changes to distinct resources, of which the world has what they believe, with bodies that nobody believes.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::bodies::{NewBody, new_bodies};
 use super::judge;
 use crate::protocol::command::{Action, Command};
 use crate::protocol::condition::{Conditions, Judgement};
 use crate::protocol::name::ResourceName;
 use crate::protocol::operation::{Change, ChangeMethod, JSON};
-use crate::protocol::patch::{self, FailureKind, PatchFailure, Work};
-use crate::protocol::problem::{Conflict, FieldError, Problem, Slug};
+use crate::protocol::problem::{Conflict, Problem, Slug};
 use crate::protocol::state::Resource;
 use crate::protocol::tag::StateTag;
 use crate::protocol::world::World;
@@ -74,19 +74,22 @@ pub(super) fn apply(
     let bodies = check(world, command, changes, direct)?;
     let operation = world.operations();
     let mut outcomes = Vec::with_capacity(changes.len());
-    for (change, body) in changes.iter().zip(bodies) {
+    for (change, NewBody { text: body, breaks }) in changes.iter().zip(bodies) {
+        if let Some(nonce) = breaks {
+            world.break_pending(&change.target, nonce);
+        }
         outcomes.push(write(world, command, change, body, operation));
     }
     Ok(outcomes)
 }
 
-/// The bodies that `changes` would leave behind, or why they cannot be applied: all conditions, then all patches.
+/// The bodies that `changes` would leave behind, or why they cannot be applied: all conditions, then all patches and schemas.
 pub(super) fn check(
     world: &World,
     command: &Command,
     changes: &[Change],
     direct: bool,
-) -> Result<Vec<Option<Arc<str>>>, Problem> {
+) -> Result<Vec<NewBody>, Problem> {
     judge_all(world, command, changes, direct)?;
     new_bodies(world, changes, direct)
 }
@@ -235,80 +238,6 @@ fn stale_direct(judgement: Judgement, method: ChangeMethod, conflict: Conflict) 
         ),
     };
     Problem::new(slug, detail).with_conflicts(vec![conflict])
-}
-
-/// Places told of at once, where one patch may have many at fault; each patch that fails has one at least.
-pub(super) const PATCH_FAULTS_MAX: usize = 100;
-
-/// The body after each change: `None` for deletions and assertions.
-fn new_bodies(
-    world: &World,
-    changes: &[Change],
-    direct: bool,
-) -> Result<Vec<Option<Arc<str>>>, Problem> {
-    let mut bodies = Vec::with_capacity(changes.len());
-    let (mut first, mut errors) = (None, Vec::new());
-    let mut work = Work::default();
-    for (index, change) in changes.iter().enumerate() {
-        if work.is_spent() {
-            break;
-        }
-        let ChangeMethod::Patch(kind) = change.method else {
-            bodies.push(change.body.clone());
-            continue;
-        };
-        let base = if direct {
-            "#".to_owned()
-        } else {
-            format!("#/changes/{index}/body")
-        };
-        let stored = world
-            .resource(&change.target)
-            .and_then(|resource| resource.body.as_deref());
-        let patch = change.body.as_deref().unwrap_or("null");
-        let Some(stored) = stored else {
-            return Err(Problem::new(
-                Slug::InternalError,
-                "The resource's content was not read. Nothing was changed.",
-            ));
-        };
-        match patch::apply_within(kind, stored, patch, world.body_bytes_max, &mut work) {
-            Ok(text) => bodies.push(Some(text.into())),
-            Err(failures) => {
-                first = first.or(failures.first().map(|failure| failure.kind));
-                let room = PATCH_FAULTS_MAX.saturating_sub(errors.len()).max(1);
-                let told = failures.into_iter().take(room);
-                errors.extend(told.map(|failure| patch_error(&base, failure)));
-            }
-        }
-    }
-    match first {
-        None => Ok(bodies),
-        Some(first) => Err(unfit(first).with_errors(errors)),
-    }
-}
-
-pub(super) fn patch_error(base: &str, failure: PatchFailure) -> FieldError {
-    FieldError {
-        pointer: format!("{base}{}", failure.place),
-        detail: failure.detail,
-    }
-}
-
-/// The problem of patches of which one cannot be applied; the first failure says which problem it is.
-pub(super) fn unfit(first: FailureKind) -> Problem {
-    match first {
-        FailureKind::Unfit => Problem::new(
-            Slug::PatchConflict,
-            "Nothing was changed. The patch does not fit the state that it was applied to; read the resource, make a patch \
-             that fits, and send it with the header line If-Match: <its ETag>",
-        ),
-        FailureKind::NoNumber => Problem::new(
-            Slug::InvalidOperation,
-            "Nothing was changed. An increment adds to numbers only; read the resource, mend every place in errors, then \
-             send the request again.",
-        ),
-    }
 }
 
 fn write(

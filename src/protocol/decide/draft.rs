@@ -1,11 +1,11 @@
 //! Drafts: changes are recorded one by one or all at once, judged as if they were applied, and applied by a commit
 //! (contract §5, "Drafts").
 
-use super::changes;
 use super::refusal::{already_finished, stale};
 use super::transaction::{
     existing, judge, judgement, next_tag, none_match_holds, record, required,
 };
+use super::{bodies, changes};
 use super::{judge_content_first, judge_content_last, refuse_unsafe_to_repeat};
 use crate::protocol::command::{Command, Done, PutContent, Verdict};
 use crate::protocol::condition::{Conditions, Judgement, Selected};
@@ -13,8 +13,7 @@ use crate::protocol::draft::{Draft, Shown, View, committed_from, started_from};
 use crate::protocol::limits;
 use crate::protocol::name::ResourceName;
 use crate::protocol::operation::{Change, ChangeMethod, Operation};
-use crate::protocol::patch::{FailureKind, PatchFailure};
-use crate::protocol::problem::{Conflict, FieldError, Problem, Slug};
+use crate::protocol::problem::{Conflict, Problem, Slug};
 use crate::protocol::state::{Resource, State, Transaction};
 use crate::protocol::tag::DraftTag;
 use crate::protocol::world::World;
@@ -44,6 +43,10 @@ pub(super) fn write(
         None => draft.forget(target),
     }
     let shown = shown(world, &draft, target)?;
+    let recorded = shown.as_ref().filter(|shown| shown.written.is_none());
+    if let Some(body) = recorded.and_then(|shown| shown.body.as_deref()) {
+        bodies::judge_document(world, target, body)?;
+    }
     let operation = draft.operation();
     if is_new && draft.len() > limits::CHANGES_MAX {
         let detail =
@@ -202,20 +205,8 @@ fn judge_view(
 /// What the draft makes of a resource; `None` where it is not there.
 fn shown(world: &World, draft: &Draft, target: &ResourceName) -> Result<Option<Shown>, Problem> {
     let view = draft.view(target, world.resource(target));
-    view.shown(world.body_bytes_max).map_err(|failures| {
-        let kind = failures
-            .first()
-            .map_or(FailureKind::Unfit, |first| first.kind);
-        changes::unfit(kind).with_errors(errors_of(failures))
-    })
-}
-
-fn errors_of(failures: Vec<PatchFailure>) -> Vec<FieldError> {
-    failures
-        .into_iter()
-        .take(changes::PATCH_FAULTS_MAX)
-        .map(|failure| changes::patch_error("#", failure))
-        .collect()
+    view.shown(world.body_bytes_max)
+        .map_err(bodies::unfit_patch)
 }
 
 /// Whether a PUT asks for the draft that is there: sent again, it is answered again. As of a finished one, a strong tag or
@@ -331,7 +322,8 @@ pub fn draft_view(
                  or PUT the transaction without that change.",
                 target.path()
             );
-            Err(Problem::new(Slug::PatchConflict, detail).with_errors(errors_of(failures)))
+            Err(Problem::new(Slug::PatchConflict, detail)
+                .with_errors(bodies::patch_errors("#", failures)))
         }
     }
 }

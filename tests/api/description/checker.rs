@@ -81,6 +81,7 @@ pub(super) fn template(path: &str) -> Option<&'static str> {
         {
             VERSION
         }
+        ["schemas", name] if named(name) => "/schemas/{collection}",
         ["transactions"] => "/transactions",
         ["transactions", id] if named(id) => "/transactions/{id}",
         ["transactions", id, "resources", name, key]

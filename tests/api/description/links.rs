@@ -18,6 +18,7 @@ type Start = (
 );
 
 const ALICE: [(&str, &str); 2] = [("collection", "accounts"), ("key", "alice")];
+const SCHEMA: [(&str, &str); 2] = [("collection", "accounts"), ("", "")];
 const NEW: [(&str, &str); 2] = [("collection", "accounts"), ("key", "zoe")];
 const OPENED: [(&str, &str); 2] = [("id", "01980f3e-7a10-7c5e-9d0b-6a3f5f0c2b11"), ("", "")];
 const OWN: [(&str, &str); 2] = [("id", "01980f3f-02c4-7d19-b3e8-2c9d4a7f6b05"), ("", "")];
@@ -36,6 +37,15 @@ const STARTS: &[Start] = &[
         STAR,
         "example",
     ),
+    (
+        "putSchema",
+        "201",
+        Act::Resources,
+        SCHEMA,
+        CREATE,
+        "example",
+    ),
+    ("putSchema", "204", Act::Described, SCHEMA, STAR, "example"),
     (
         "createTransaction",
         "201",
@@ -65,7 +75,9 @@ const STARTS: &[Start] = &[
 ];
 
 /// What following a link to the operation answers.
-const LED_TO: [(&str, u16); 5] = [
+const LED_TO: [(&str, u16); 7] = [
+    ("getSchema", 200),
+    ("putSchema", 204),
     ("getResource", 200),
     ("putResource", 204),
     ("putTransaction", 200),

@@ -96,6 +96,15 @@ pub(super) const ANSWERS: &[Row] = &[
         "",
     ),
     row(
+        "getSchema 200 example",
+        200,
+        Act::Described,
+        "GET",
+        "/schemas/accounts",
+        &[],
+        "",
+    ),
+    row(
         "listVersions 200 history",
         200,
         Act::Resources,
@@ -325,6 +334,15 @@ pub(super) const PROBLEMS: &[Row] = &[
         r##"[{"op":"test","path":"/balance","value":1}]"##,
     ),
     row(
+        "schemaConflict",
+        409,
+        Act::Resources,
+        "PUT",
+        "/schemas/accounts",
+        &[CREATE],
+        r#"{"properties":{"balance":{"minimum":1}}}"#,
+    ),
+    row(
         "transactionCancelled",
         410,
         Act::Cancelled,
@@ -412,6 +430,15 @@ pub(super) const PROBLEMS: &[Row] = &[
         ALICE,
         &[STAR, KEY],
         "{}",
+    ),
+    row(
+        "schemaViolation",
+        422,
+        Act::Described,
+        "PUT",
+        ALICE,
+        &[STAR],
+        r#"{"balance":-5}"#,
     ),
     row(
         "preconditionRequired",

@@ -25,6 +25,8 @@ pub(super) enum Act {
     Open,
     /// And it has a draft.
     Drafted,
+    /// And a schema of the accounts.
+    Described,
     /// Alice's account is another, and the limit is gone.
     Moved,
     /// The transaction has been applied.
@@ -145,6 +147,13 @@ impl Scene {
                 self.client
                     .send("PUT", &path, &star, Some(&save))
                     .expect(200);
+            }
+            Act::Described => {
+                let schema = body_of(document, "putSchema", "example").to_string();
+                let create = [("if-none-match", "*")];
+                self.client
+                    .send("PUT", "/schemas/accounts", &create, Some(&schema))
+                    .expect(201);
             }
             Act::Moved => {
                 let alice = "/resources/accounts/alice";

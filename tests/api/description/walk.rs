@@ -299,6 +299,29 @@ impl Walk {
             .expect(204);
     }
 
+    fn schemas(&mut self) {
+        const SCHEMA: &str = "/schemas/{collection}";
+        let path = "/schemas/limits";
+        let mut step = |method: &str, headers: &[(&str, &str)], body: &str| {
+            let body = Some(body).filter(|body| !body.is_empty());
+            self.step(method, SCHEMA, path, headers, body)
+        };
+        step("GET", &[], "").expect(404);
+        step("PUT", &[CREATE], "false").expect(409);
+        step("PUT", &[CREATE], r#"{"type": "numbr"}"#).expect(422);
+        step("PUT", &[CREATE], "{").expect(400);
+        step("PUT", &[CREATE, ("content-type", "a/b")], "{}").expect(415);
+        step("PUT", &[], "{}").expect(428);
+        step("PUT", &[CREATE], "{}").expect(201);
+        step("PUT", &[STAR], "{}").expect(204);
+        step("PUT", &[("if-match", "W/\"x\"")], "{}").expect(412);
+        step("GET", &[("if-match", "\"x\"")], "").expect(412);
+        step("DELETE", &[], "").expect(428);
+        step("DELETE", &[("if-match", "\"x\"")], "").expect(412);
+        step("DELETE", &[STAR], "").expect(204);
+        step("DELETE", &[STAR], "").expect(404);
+    }
+
     /// Every operation without a database.
     fn unavailable(&mut self) {
         let document = self.document.clone();
@@ -340,6 +363,10 @@ fn every_declared_answer_is_produced_and_every_produced_one_declared() {
             .send("PUT", alice, &[STAR], Some(&body))
             .expect(204);
     }
+    walk.schemas();
+    walk.client
+        .send("PUT", "/schemas/accounts", &[CREATE], Some("{}"))
+        .expect(201);
     let (transaction, _) = walk.client.open_transaction();
     walk.read_all(&transaction);
     walk.resources();

@@ -34,7 +34,10 @@ const FILL: &str = "
       'order-' || n, '[]', sha256(''), '[]', n FROM tenants t, generate_series(1, 20000) n;
     ALTER TABLE keys SET (autovacuum_enabled = off);
     INSERT INTO keys SELECT t.bucket, t.tenant, '', 'key-' || n, sha256(''), lpad(to_hex(n), 32, '0')::uuid, true, 'many',
-      'k' || n, 1, n, false, t.created_at FROM tenants t, generate_series(1, 20000) n;";
+      'k' || n, 1, n, false, t.created_at FROM tenants t, generate_series(1, 20000) n;
+    ALTER TABLE schemas SET (autovacuum_enabled = off);
+    INSERT INTO schemas SELECT t.bucket, t.tenant, 's' || n, 2, n, true, '', NULL, t.created_at, NULL, NULL, NULL
+    FROM tenants t, generate_series(1, 20000) n;";
 
 /// What all sessions that have ended have read of the tables and their indexes.
 fn rows_read(store: &mut PgConnection) -> i64 {
@@ -135,6 +138,19 @@ fn read(client: &mut Client) {
     client
         .get("/transactions/00000000-0000-0000-0000-0000000003e8")
         .expect(200);
+}
+
+fn schemas(client: &mut Client) {
+    client.get("/schemas/s77").expect(404);
+    let new = [("if-none-match", "*")];
+    for path in ["/schemas/s77", "/schemas/few"] {
+        client.send("PUT", path, &new, Some("{}")).expect(201);
+        client.get(path).expect(200);
+        client
+            .send("DELETE", path, &[("if-match", "*")], None)
+            .expect(204);
+    }
+    client.put_new("/resources/few/one", "1");
 }
 
 fn read_named(client: &mut Client) {
@@ -274,7 +290,7 @@ fn no_request_reads_a_tenants_rows_to_find_a_few_of_them() {
         ROWS
     );
     type Requests = fn(&mut Client);
-    let kinds: [(&str, Requests); 15] = [
+    let kinds: [(&str, Requests); 16] = [
         ("exact tags", exact_tags),
         ("any tag", any_tag),
         ("contexts", contexts),
@@ -282,6 +298,7 @@ fn no_request_reads_a_tenants_rows_to_find_a_few_of_them() {
         ("keys", keys),
         ("used keys", used_keys),
         ("read", read),
+        ("schemas", schemas),
         ("read named", read_named),
         ("read versions", read_versions),
         ("list versions", list_versions),

@@ -1,0 +1,1 @@
+DROP INDEX schemas_held;
