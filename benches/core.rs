@@ -108,7 +108,8 @@ fn decisions(criterion: &mut Criterion) -> Result<()> {
     group.finish();
     let mut group = criterion.benchmark_group("believe");
     for (name, commands) in [("1 command", &one), ("64 commands", &many)] {
-        let certain = || believe(black_box(commands), GROUND, BODY_BYTES_MAX);
+        let schemas = Default::default();
+        let certain = || believe(black_box(commands), GROUND, &schemas, BODY_BYTES_MAX);
         if certain().is_none() {
             return Err("exact tags are believed".into());
         }
