@@ -108,7 +108,7 @@ fn decisions(criterion: &mut Criterion) -> Result<()> {
     group.finish();
     let mut group = criterion.benchmark_group("believe");
     for (name, commands) in [("1 command", &one), ("64 commands", &many)] {
-        let schemas = std::sync::Arc::default();
+        let schemas = Default::default();
         let certain = || believe(black_box(commands), GROUND, &schemas, BODY_BYTES_MAX);
         if certain().is_none() {
             return Err("exact tags are believed".into());
@@ -188,7 +188,6 @@ fn command(number: usize, keys: &[usize], tag: &str) -> Result<Command> {
             if_none_match: Some(TagList::Star),
             ..Conditions::default()
         }),
-        key: None,
         action: Action::Put(Ok(content)),
     })
 }
