@@ -188,6 +188,7 @@ fn command(number: usize, keys: &[usize], tag: &str) -> Result<Command> {
             if_none_match: Some(TagList::Star),
             ..Conditions::default()
         }),
+        key: None,
         action: Action::Put(Ok(content)),
     })
 }

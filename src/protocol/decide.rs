@@ -7,6 +7,7 @@ mod bodies;
 mod changes;
 mod draft;
 mod keyed;
+mod reference;
 mod refusal;
 mod schema;
 mod transaction;

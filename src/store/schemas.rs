@@ -8,7 +8,6 @@
 
 mod statements;
 
-use std::iter::repeat_n;
 use std::marker::PhantomData;
 
 use diesel::pg::PgConnection;
@@ -268,6 +267,9 @@ fn epoch_begin_in_txn(connection: &mut PgConnection, tenant: &Tenant) -> Result<
 
 /// Takes down which pending schemas the batch breaks. One that is not pending any more is another epoch's.
 ///
+/// ## Concurrency
+/// A statement each, in the order of collections: one for all of them would lock their rows in an order of its own.
+///
 /// # Errors
 /// [`StoreError`].
 pub(super) fn pending_break_in_txn(
@@ -275,19 +277,17 @@ pub(super) fn pending_break_in_txn(
     tenant: &Tenant,
     world: &World,
 ) -> Result<(), StoreError> {
-    let broken = &world.writes().broken;
-    if broken.is_empty() {
-        return Ok(());
+    for (collection, (nonce, name)) in &world.writes().broken {
+        let statement = BreakPending {
+            key: name.key.as_str(),
+            bucket: tenant.bucket(),
+            tenant: tenant.as_str(),
+            collection: collection.as_str(),
+            nonce: *nonce,
+            lifetime: PhantomData,
+        };
+        statement.execute(connection)?;
     }
-    BreakPending {
-        buckets: repeat_n(tenant.bucket(), broken.len()).collect(),
-        tenants: repeat_n(tenant.as_str(), broken.len()).collect(),
-        collections: broken.keys().map(Collection::as_str).collect(),
-        nonces: broken.values().map(|(nonce, _)| *nonce).collect(),
-        keys: broken.values().map(|(_, name)| name.key.as_str()).collect(),
-        lifetime: PhantomData,
-    }
-    .execute(connection)?;
     Ok(())
 }
 

@@ -25,6 +25,8 @@ pub(super) struct NewBody {
 struct Bounds {
     patches: Work,
     schemas: Effort,
+    /// Who spends all of it breaks the pending schema, which is then not set.
+    pending: Effort,
 }
 
 /// Why there is no new body.
@@ -95,7 +97,7 @@ fn new_body(
         }
         _ => change.body.clone(),
     };
-    Ok(judged(world, change, text, base, &mut bounds.schemas))
+    Ok(judged(world, change, text, base, bounds))
 }
 
 fn unapplied(base: &str, failures: Vec<PatchFailure>) -> (Refusal, Vec<FieldError>) {
@@ -146,7 +148,7 @@ fn judged(
     change: &Change,
     text: Option<Arc<str>>,
     base: &str,
-    effort: &mut Effort,
+    bounds: &mut Bounds,
 ) -> Judged {
     let writes = matches!(change.method, ChangeMethod::Put | ChangeMethod::Patch(_));
     let schemas = world.schemas.of(&change.target.collection);
@@ -154,14 +156,14 @@ fn judged(
         return Ok(NewBody { text, breaks: None });
     };
     if let Some((_, schema)) = &schemas.current {
-        let violations = schema.violations(body, base, effort);
+        let violations = schema.violations(body, base, &mut bounds.schemas);
         if !violations.is_empty() {
             return Err((Refusal::Schema, violations));
         }
     }
     let pending = schemas.pending.as_ref();
     let breaks = pending.and_then(|(nonce, schema)| {
-        let violations = schema.violations(body, base, &mut Effort::default());
+        let violations = schema.violations(body, base, &mut bounds.pending);
         (!violations.is_empty()).then_some(*nonce)
     });
     Ok(NewBody { text, breaks })

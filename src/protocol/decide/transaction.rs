@@ -6,6 +6,7 @@ use etag::EntityTag;
 
 use super::changes::{self, ChangeOutcome};
 use super::draft;
+use super::reference::{free_reference, holder};
 use super::refusal::{
     already_finished, answerable, duplicate_reference, stale, too_many_open, unknown_id, weak,
 };
@@ -315,27 +316,6 @@ fn lookup<'w>(world: &'w World, command: &Command) -> Result<Option<&'w Transact
     let found = world.transaction(command.id);
     answerable(command.id, found, world.now, world.purge_horizon)?;
     Ok(found)
-}
-
-fn holder<'w>(world: &'w World, new: &NewTransaction) -> Option<&'w Transaction> {
-    new.reference
-        .as_ref()
-        .and_then(|reference| world.reference_holder(reference))
-}
-
-/// Records the expiry of the transaction that still has this reference in the store.
-fn free_reference(world: &mut World, command: &Command, new: &NewTransaction) {
-    let expired = new
-        .reference
-        .as_ref()
-        .and_then(|reference| world.expired_holder(reference))
-        .cloned();
-    if let Some(mut expired) = expired {
-        expired.state = State::Expired;
-        expired.finished_at = Some(expired.expires_at);
-        expired.tag = next_tag(&expired, command);
-        world.write_transaction(expired, None);
-    }
 }
 
 pub(super) fn required(command: &Command) -> Result<&Conditions, Problem> {

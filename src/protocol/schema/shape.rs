@@ -14,6 +14,9 @@ use crate::protocol::problem::FieldError;
 /// The only dialect, as `$schema` names it.
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
+/// Judgements of a subschema for one of a schema around it that asks what is left unevaluated: measured, rounded up.
+const UNEVALUATED_WEIGHT: u64 = 3;
+
 /// What a schema costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
@@ -254,7 +257,7 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// `false` where it is too much.
     fn visit(&mut self, schema: &'a Value) -> bool {
-        self.size += 1;
+        self.size = self.size.saturating_add(self.weight());
         let Value::Object(members) = schema else {
             return self.size <= limits::SCHEMA_UNFOLDED_MAX;
         };
@@ -285,7 +288,9 @@ impl<'a> Walk<'a> {
             return target(root, reference).is_none_or(|target| self.visit(target));
         }
         let Some(applies) = applies(keyword) else {
-            self.size += values(value);
+            self.size = self
+                .size
+                .saturating_add(values(value).saturating_mul(self.weight()));
             return self.size <= limits::SCHEMA_UNFOLDED_MAX;
         };
         if matches!(applies, Applies::Never) {
@@ -307,6 +312,25 @@ impl<'a> Walk<'a> {
             self.steps.truncate(steps);
         });
         bearable
+    }
+
+    /// How often what is visited now is judged for each time that the root is: `unevaluatedProperties` and
+    /// `unevaluatedItems` judge what their schema applies to the same value once more, to know what it has evaluated.
+    fn weight(&self) -> u64 {
+        let here = (None, self.steps.len());
+        let entered = self
+            .stack
+            .iter()
+            .map(|(members, steps)| (Some(*members), *steps));
+        let next = entered.clone().skip(1).chain([here]);
+        let again = entered.zip(next).filter(|((members, steps), (_, next))| {
+            steps == next
+                && members.is_some_and(|members| {
+                    members.contains_key("unevaluatedProperties")
+                        || members.contains_key("unevaluatedItems")
+                })
+        });
+        UNEVALUATED_WEIGHT.saturating_pow(u32::try_from(again.count()).unwrap_or(u32::MAX))
     }
 
     /// How many paths at most lead one subschema back to the same part.

@@ -186,6 +186,33 @@ fn what_unfolds_to_too_much_is_refused() {
 }
 
 #[test]
+fn what_asks_again_and_again_what_is_left_is_refused() {
+    let chain = |links: usize, applied: &str| {
+        let links: Vec<String> = (0..links)
+            .map(|n| {
+                let next = format!(r##"{{"$ref": "#/$defs/a{}"}}"##, n + 1);
+                let applied = applied.replace("NEXT", &next);
+                format!(r#""a{n}": {{{applied}, "unevaluatedProperties": {{"type": "integer"}}}}"#)
+            })
+            .chain([format!(r#""a{links}": {{}}"#)])
+            .collect();
+        format!(
+            r##"{{"$ref": "#/$defs/a0", "$defs": {{{}}}}}"##,
+            links.join(",")
+        )
+    };
+    for applied in [
+        r#""anyOf": [NEXT]"#,
+        r#""oneOf": [NEXT]"#,
+        r#""allOf": [NEXT]"#,
+        r#""if": NEXT"#,
+    ] {
+        assert!(Schema::compile(&chain(4, applied)).is_ok(), "{applied}");
+        assert_eq!(refused(&chain(12, applied)), ["#"], "{applied}");
+    }
+}
+
+#[test]
 fn a_schema_may_apply_itself() {
     let tree = r##"{"type": "object", "required": ["n"], "properties": {"n": {"type": "number"}, "items": {"items": {"$ref": "#"}}}}"##;
     assert_eq!(

@@ -1,6 +1,6 @@
 //! The statements about schemas.
 
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, SmallInt, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Nullable, SmallInt, Text, Timestamptz};
 use time::OffsetDateTime;
 
 use crate::store::statement::statement;
@@ -143,14 +143,13 @@ statement! {
 statement! {
     /// Takes down that pending schemas are broken.
     BreakPending {
-        buckets: Vec<i16> => Array<SmallInt>,
-        tenants: Vec<&'a str> => Array<Text>,
-        collections: Vec<&'a str> => Array<Text>,
-        nonces: Vec<i64> => Array<BigInt>,
-        keys: Vec<&'a str> => Array<Text>,
+        key: &'a str => Text,
+        bucket: i16 => SmallInt,
+        tenant: &'a str => Text,
+        collection: &'a str => Text,
+        nonce: i64 => BigInt,
     } -> () =
-        "UPDATE schemas s SET broken_by = u.key FROM unnest({}, {}, {}, {}, {}) AS u(bucket, tenant, collection, nonce, key) \
-         WHERE s.bucket = u.bucket AND s.tenant = u.tenant AND s.collection = u.collection AND s.pending_nonce = u.nonce"
+        "UPDATE schemas SET broken_by = {} WHERE bucket = {} AND tenant = {} AND collection = {} AND pending_nonce = {}"
 }
 
 statement! {

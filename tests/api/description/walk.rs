@@ -393,9 +393,6 @@ fn every_declared_answer_is_produced_and_every_produced_one_declared() {
         }
     }
     missing.retain(|answer| !walk.seen.contains(answer));
-    let expected: BTreeSet<String> = NOT_PRODUCED
-        .iter()
-        .map(|answer| (*answer).to_owned())
-        .collect();
-    assert_eq!(missing, expected);
+    let expected = NOT_PRODUCED.iter().map(|answer| (*answer).to_owned());
+    assert_eq!(missing, expected.collect());
 }

@@ -379,6 +379,7 @@ fn the_service_document_names_all_of_it() {
     client.get(&problems.replace("{slug}", "gone")).expect(200);
     let expected = serde_json::json!({
         "body_bytes": 1_048_576, "changes": 1000, "json_depth": 100, "list_limit": 1000, "list_keys": 100, "expires_seconds": 604_800,
+        "open_transactions": 100_000,
     });
     assert_eq!(service["limits"], expected);
     assert_eq!(service["retention_seconds"], 2_592_000);
