@@ -34,6 +34,7 @@ fn an_empty_database_is_brought_up_to_this_release() {
         [
             "buckets",
             "resources",
+            "schemas",
             "tenants",
             "transactions",
             "versions"
