@@ -35,6 +35,7 @@ fn an_empty_database_is_brought_up_to_this_release() {
             "buckets",
             "keys",
             "resources",
+            "schemas",
             "tenants",
             "transactions",
             "versions"
