@@ -1,4 +1,4 @@
-"""Keeps README.md and docs/increments.md true: runs what they print and compares, or writes what was answered into them.
+"""Keeps README.md, docs/increments.md and docs/schemas.md true: runs what they print and compares, or writes what was answered into them.
 
     readme.py console [--update] [--binary PATH]   the ```console blocks of each, in order, in one shell, on one fresh server
     readme.py demo [--binary PATH]                 the block between the two demo marks
