@@ -33,10 +33,11 @@ def call(method, url, body=None, **headers):
 
 
 def prepare(url):
-    """Something to find: resources, transactions, and a cursor of each list."""
+    """Something to find: resources, a schema, transactions, and a cursor of each list."""
     for path in ("accounts/alice", "accounts/bob", "limits/daily"):
         call("PUT", f"{url}/resources/{path}", {"balance": 100}, If_None_Match="*")
     call("PUT", f"{url}/resources/accounts/alice", {"balance": 100}, If_Match="*")
+    call("PUT", f"{url}/schemas/accounts", {}, If_None_Match="*")
     opened = [call("POST", f"{url}/transactions")[0] for _ in range(OPEN)]
     assertion = {"method": "GET", "target": "/resources/accounts/alice", "if_match": "*"}
     done = call("POST", f"{url}/transactions")[0]
