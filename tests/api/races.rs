@@ -1,13 +1,12 @@
 //! Concurrency through real HTTP: everybody starts at once, one happens, and all are told the truth.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::sync::Barrier;
-
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::matrix::rows::writer;
 use crate::support::client::{Client, Response};
+use crate::support::many::{at_once, clients, pair};
 use crate::support::server::Server;
 
 mod batches;
@@ -49,48 +48,6 @@ impl Request {
         let headers: Vec<(&str, &str)> = self.headers.iter().map(|(n, v)| (*n, &**v)).collect();
         client.send(self.method, &self.path, &headers, self.body.as_deref())
     }
-}
-
-/// Two servers over one database: what they do meets in Postgres only.
-fn pair() -> [Server; 2] {
-    let first = Server::start();
-    let second = Server::over(&first.database_url, |_| {}, |_| {});
-    [first, second]
-}
-
-/// Clients whose connections are open, divided among the servers.
-fn clients(servers: &[Server], count: usize) -> Vec<Client> {
-    let made = (0..count).map(|index| servers[index % servers.len()].client());
-    made.map(|mut client| {
-        client.get("/health/live").expect(200);
-        client
-    })
-    .collect()
-}
-
-/// Does `work` with every client, all at the same time; the results in their order.
-fn at_once<T: Send>(
-    clients: &mut [Client],
-    work: impl Fn(usize, &mut Client) -> T + Sync,
-) -> Vec<T> {
-    let (barrier, work) = (Barrier::new(clients.len()), &work);
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = clients
-            .iter_mut()
-            .enumerate()
-            .map(|(index, client)| {
-                let barrier = &barrier;
-                scope.spawn(move || {
-                    barrier.wait();
-                    work(index, client)
-                })
-            })
-            .collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect()
-    })
 }
 
 /// Sends every request at the same time.

@@ -10,6 +10,7 @@
 
 pub mod client;
 pub mod cluster;
+pub mod many;
 pub mod server;
 
 /// Tells threads to stop when it is dropped, though the test fails: a scope waits for its threads.

@@ -1,52 +1,16 @@
 //! Several clients at one draft: nobody's change gets lost, and what is committed is what was there.
 
 use std::collections::BTreeSet;
-use std::sync::Barrier;
 
 use serde_json::json;
 
 use super::{commit, save};
 use crate::support::client::{Client, Response};
+use crate::support::many::{at_once, clients, pair};
 use crate::support::server::Server;
 
 const ROUNDS: usize = 200;
 const WRITERS: usize = 4;
-
-fn pair() -> [Server; 2] {
-    let first = Server::start();
-    let second = Server::over(&first.database_url, |_| {}, |_| {});
-    [first, second]
-}
-
-fn clients(servers: &[Server]) -> Vec<Client> {
-    let made = (0..WRITERS).map(|index| servers[index % servers.len()].client());
-    made.map(|mut client| {
-        client.get("/health/live").expect(200);
-        client
-    })
-    .collect()
-}
-
-/// Does `work` with every client, all at the same time; the results in their order.
-fn at_once<T: Send>(
-    clients: &mut [Client],
-    work: impl Fn(usize, &mut Client) -> T + Sync,
-) -> Vec<T> {
-    let (barrier, work) = (&Barrier::new(clients.len()), &work);
-    std::thread::scope(|scope| {
-        let spawn = |(index, client)| {
-            scope.spawn(move || {
-                barrier.wait();
-                work(index, client)
-            })
-        };
-        let threads: Vec<_> = clients.iter_mut().enumerate().map(spawn).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect()
-    })
-}
 
 fn successes(answers: &[Response]) -> Vec<usize> {
     (0..answers.len())
@@ -73,7 +37,7 @@ fn changes_of_different_resources_are_all_kept() {
 
 /// Creations, replacements, patches and deletions go on in turns; each of the four has resources of its own.
 fn different_resources(servers: &[Server], rounds: usize) {
-    let mut clients = clients(servers);
+    let mut clients = clients(servers, WRITERS);
     for who in 0..WRITERS {
         clients[0].put_new(&format!("/resources/a/patched-{who}"), "{}");
     }
@@ -133,7 +97,7 @@ fn one_resource_under_one_tag_is_changed_by_one_of_four() {
 }
 
 fn one_resource(servers: &[Server], rounds: usize) {
-    let mut clients = clients(servers);
+    let mut clients = clients(servers, WRITERS);
     let (transaction, _) = clients[0].open_transaction();
     let view = format!("{transaction}/resources/a/k");
     let mut tag = String::new();
@@ -172,7 +136,7 @@ fn a_whole_draft_under_one_tag_is_saved_by_one_of_four() {
 }
 
 fn whole_draft(servers: &[Server], rounds: usize) {
-    let mut clients = clients(servers);
+    let mut clients = clients(servers, WRITERS);
     let (transaction, mut tag) = clients[0].open_transaction();
     for round in 0..rounds {
         let answers = at_once(&mut clients, |who, client| {
@@ -210,7 +174,7 @@ fn a_commit_takes_what_its_tag_names_and_later_writes_are_refused() {
 }
 
 fn commits_and_writes(servers: &[Server], rounds: usize) {
-    let mut clients = clients(servers);
+    let mut clients = clients(servers, WRITERS);
     let mut won = [0; 2];
     for round in 0..rounds {
         let (transaction, _) = clients[0].open_transaction();

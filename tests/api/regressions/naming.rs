@@ -1,13 +1,11 @@
 //! Copies of one request that names its transaction, all at once: one does it, and no other says that nothing was done.
 
-use std::sync::Barrier;
-use std::thread;
-
 use serde_json::json;
 
 use super::scene::{named, number};
 use crate::support::client::{Client, Response};
 use crate::support::cluster;
+use crate::support::many::{at_once, clients, pair};
 use crate::support::server::Server;
 
 const ROUNDS: i64 = 200;
@@ -35,7 +33,7 @@ fn copies_sent_to_two_servers_of_one_that_creates_a_resource_are_told_that_it_is
 }
 
 fn change_known_states(servers: &[Server]) {
-    let mut clients = clients(servers);
+    let mut clients = clients(servers, COPIES);
     let mut tag = clients[0].put_new("/resources/a/b", "0");
     for round in 1..=ROUNDS {
         let change =
@@ -52,7 +50,7 @@ fn change_known_states(servers: &[Server]) {
 }
 
 fn create_resources(servers: &[Server]) {
-    let mut clients = clients(servers);
+    let mut clients = clients(servers, COPIES);
     for round in 0..ROUNDS {
         let target = format!("/resources/a/k{round}");
         let change =
@@ -68,7 +66,7 @@ fn create_resources(servers: &[Server]) {
 #[track_caller]
 fn name_once(clients: &mut [Client], change: &str) -> String {
     let (path, content) = (named(), format!("{{\"changes\": [{change}]}}"));
-    let answers = at_once(clients, |client| {
+    let answers = at_once(clients, |_, client| {
         client.send("PUT", &path, &CREATE, Some(&content))
     });
     let created: Vec<&Response> = answers
@@ -90,41 +88,4 @@ fn name_once(clients: &mut [Client], change: &str) -> String {
 fn versions(server: &Server) -> i64 {
     let mut store = cluster::connect(&server.database_url);
     number(&mut store, "SELECT count(*) AS number FROM versions")
-}
-
-/// Two servers over one database.
-fn pair() -> [Server; 2] {
-    let first = Server::start();
-    let second = Server::over(&first.database_url, |_| {}, |_| {});
-    [first, second]
-}
-
-/// Clients whose connections are open, divided among the servers.
-fn clients(servers: &[Server]) -> Vec<Client> {
-    let made = (0..COPIES).map(|index| servers[index % servers.len()].client());
-    made.map(|mut client| {
-        client.get("/health/live").expect(200);
-        client
-    })
-    .collect()
-}
-
-fn at_once(clients: &mut [Client], work: impl Fn(&mut Client) -> Response + Sync) -> Vec<Response> {
-    let (barrier, work) = (Barrier::new(clients.len()), &work);
-    thread::scope(|scope| {
-        let threads: Vec<_> = clients
-            .iter_mut()
-            .map(|client| {
-                let barrier = &barrier;
-                scope.spawn(move || {
-                    barrier.wait();
-                    work(client)
-                })
-            })
-            .collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect()
-    })
 }

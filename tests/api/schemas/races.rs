@@ -3,6 +3,7 @@
 use std::sync::Barrier;
 
 use super::*;
+use crate::support::many::pair;
 
 const ROUNDS: usize = 200;
 const WRITERS: usize = 4;
@@ -111,16 +112,13 @@ fn writers_and_a_schema_that_comes_and_goes() {
 
 #[test]
 fn writers_and_a_schema_that_comes_and_goes_over_two_servers() {
-    let first = Server::start();
-    let second = Server::over(&first.database_url, |_| {}, |_| {});
-    rounds(&[first, second]);
+    let servers = pair();
+    rounds(&servers);
 }
 
 #[test]
 fn of_two_schemas_at_once_one_is_set() {
-    let first = Server::start();
-    let second = Server::over(&first.database_url, |_| {}, |_| {});
-    let servers = [first, second];
+    let servers = pair();
     let mut client = servers[0].client();
     let mut tag = set(&mut client, "{}");
     for _ in 0..ROUNDS / 4 {
