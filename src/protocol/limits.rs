@@ -78,7 +78,10 @@ pub const SCHEMA_PATTERN_COMPILED_BYTES_MAX: usize = 256 * 1024;
 /// Values of an operation's bodies times values of their unfolded schemas: about a second of work at worst, under locks.
 pub const SCHEMA_JUDGEMENTS_MAX: u64 = 50_000_000;
 
-/// The same up to which every violation is looked for: what finds them all holds them all in memory.
+/// Bytes of a string that count as one value more: a regular expression reads each of them.
+pub const SCHEMA_STRING_BYTES: u64 = 16;
+
+/// Values of a body times values of its unfolded schema up to which every violation is looked for: what finds them all holds them all in memory.
 pub const SCHEMA_LISTING_MAX: u64 = 5_000_000;
 
 /// Digits of a number that is judged by a schema, written without an exponent: comparing it takes that many steps.

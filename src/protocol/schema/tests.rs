@@ -247,6 +247,20 @@ fn the_work_for_one_operation_is_bounded() {
 }
 
 #[test]
+fn a_long_string_counts_by_its_length() {
+    let patterns: Vec<String> = (0..1_000)
+        .map(|n| format!(r#"{{"pattern": "^(a|b|{n})*c$"}}"#))
+        .collect();
+    let schema = compile(&format!(r#"{{"anyOf": [true, {}]}}"#, patterns.join(",")));
+    let judge = |bytes: usize| {
+        let body = format!("\"{}\"", "a".repeat(bytes));
+        schema.violations(&body, "#", &mut Effort::default())
+    };
+    assert!(judge(1_000).is_empty());
+    assert_eq!(judge(1_000_000).len(), 1);
+}
+
+#[test]
 fn too_many_violations_are_cut() {
     let body = format!("[{}]", vec!["-1"; 500].join(","));
     assert_eq!(
