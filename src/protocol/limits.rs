@@ -72,6 +72,9 @@ pub const SCHEMA_RECURSION_MAX: usize = 2_000;
 /// Bytes of a regular expression in a schema: longer ones are lists, which `enum` says better.
 pub const SCHEMA_PATTERN_BYTES_MAX: usize = 1_000;
 
+/// Regular expressions of a schema: their compiled forms are held by every server, some 25 MiB at worst.
+pub const SCHEMA_PATTERNS_MAX: usize = 100;
+
 /// Bytes of a compiled regular expression: the time to match is linear in the text, times at most this.
 pub const SCHEMA_PATTERN_COMPILED_BYTES_MAX: usize = 256 * 1024;
 
