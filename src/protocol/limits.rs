@@ -97,13 +97,19 @@ pub const SCHEMA_RECURSION_MAX: usize = 2_000;
 /// Bytes of a regular expression in a schema: longer ones are lists, which `enum` says better.
 pub const SCHEMA_PATTERN_BYTES_MAX: usize = 1_000;
 
+/// Regular expressions of a schema: their compiled forms are held by every server, some 25 MiB at worst.
+pub const SCHEMA_PATTERNS_MAX: usize = 100;
+
 /// Bytes of a compiled regular expression: the time to match is linear in the text, times at most this.
 pub const SCHEMA_PATTERN_COMPILED_BYTES_MAX: usize = 256 * 1024;
 
 /// Values of an operation's bodies times values of their unfolded schemas: about a second of work at worst, under locks.
 pub const SCHEMA_JUDGEMENTS_MAX: u64 = 50_000_000;
 
-/// The same up to which every violation is looked for: what finds them all holds them all in memory.
+/// Bytes of a string that count as one value more: a regular expression reads each of them.
+pub const SCHEMA_STRING_BYTES: u64 = 16;
+
+/// Values of a body times values of its unfolded schema up to which every violation is looked for: what finds them all holds them all in memory.
 pub const SCHEMA_LISTING_MAX: u64 = 5_000_000;
 
 /// Digits of a number that is judged by a schema, written without an exponent: comparing it takes that many steps.

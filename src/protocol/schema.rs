@@ -134,7 +134,7 @@ impl Schema {
                 return vec![fault];
             }
         };
-        let work = shape.size.saturating_mul(instance.values);
+        let work = shape.size.saturating_mul(instance.weight);
         if work > effort.0 || shape.recursion(instance.depth) > limits::SCHEMA_RECURSION_MAX {
             return whole("There is too much in it, or it nests too deeply, to be judged by the schema of its collection.".to_owned());
         }
@@ -142,7 +142,9 @@ impl Schema {
         if validator.is_valid(&instance.value) {
             return Vec::new();
         }
-        if work.saturating_mul(shape.repetition(instance.depth)) > limits::SCHEMA_LISTING_MAX {
+        let places_met = shape.size.saturating_mul(instance.values);
+        if places_met.saturating_mul(shape.repetition(instance.depth)) > limits::SCHEMA_LISTING_MAX
+        {
             return whole(
                 "It breaks the schema of its collection; there is too much in it to tell where."
                     .to_owned(),
@@ -192,6 +194,8 @@ struct Instance {
     value: Value,
     /// Values in it, itself included.
     values: u64,
+    /// The same, each string by its length.
+    weight: u64,
     /// Levels of arrays and objects.
     depth: usize,
 }
@@ -199,30 +203,32 @@ struct Instance {
 impl Instance {
     /// Not by way of `serde_json`, to which an object with a certain member is a number.
     fn of(json: &Json<'_>) -> Result<Self, FieldError> {
-        let (mut values, mut deepest) = (0, 0);
-        let mut pointer = String::from("#");
-        let value = convert(json, &mut pointer, 0, &mut values, &mut deepest)?;
-        Ok(Self {
-            value,
-            values,
-            depth: deepest,
-        })
+        let mut instance = Self {
+            value: Value::Null,
+            values: 0,
+            weight: 0,
+            depth: 0,
+        };
+        instance.value = instance.convert(json, &mut String::from("#"), 0)?;
+        Ok(instance)
     }
-}
 
-fn convert(
-    json: &Json<'_>,
-    pointer: &mut String,
-    depth: usize,
-    values: &mut u64,
-    deepest: &mut usize,
-) -> Result<Value, FieldError> {
-    *values += 1;
-    let here = pointer.len();
-    Ok(match &json.kind {
+    fn convert(
+        &mut self,
+        json: &Json<'_>,
+        pointer: &mut String,
+        depth: usize,
+    ) -> Result<Value, FieldError> {
+        self.values += 1;
+        self.weight += 1;
+        let here = pointer.len();
+        Ok(match &json.kind {
         Kind::Null => Value::Null,
         Kind::Bool(value) => Value::Bool(*value),
-        Kind::String(text) => Value::String(text.clone().into_owned()),
+        Kind::String(text) => {
+            self.weight += u64::try_from(text.len()).unwrap_or(u64::MAX) / limits::SCHEMA_STRING_BYTES;
+            Value::String(text.clone().into_owned())
+        }
         Kind::Number => number(json.text)
             .map(Value::Number)
             .ok_or_else(|| FieldError {
@@ -233,27 +239,28 @@ fn convert(
                 ),
             })?,
         Kind::Array(elements) => {
-            *deepest = (*deepest).max(depth + 1);
+            self.depth = self.depth.max(depth + 1);
             let mut array = Vec::with_capacity(elements.len());
             for (index, element) in elements.iter().enumerate() {
                 push_pointer_segment(pointer, &index.to_string());
-                array.push(convert(element, pointer, depth + 1, values, deepest)?);
+                array.push(self.convert(element, pointer, depth + 1)?);
                 pointer.truncate(here);
             }
             Value::Array(array)
         }
         Kind::Object(members) => {
-            *deepest = (*deepest).max(depth + 1);
+            self.depth = self.depth.max(depth + 1);
             let mut object = Map::with_capacity(members.len());
             for (name, member) in members {
                 push_pointer_segment(pointer, name);
-                let value = convert(member, pointer, depth + 1, values, deepest)?;
+                let value = self.convert(member, pointer, depth + 1)?;
                 object.insert(name.clone().into_owned(), value);
                 pointer.truncate(here);
             }
             Value::Object(object)
         }
     })
+    }
 }
 
 /// A number, unless it has too many digits.

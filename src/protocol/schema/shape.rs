@@ -88,6 +88,13 @@ fn applies(keyword: &str) -> Option<Applies> {
 pub(super) fn check_keywords(root: &Value) -> Result<(), Vec<FieldError>> {
     let mut faults = Vec::new();
     keywords(root, root, &mut String::from("#"), &mut faults);
+    if patterns(root) > limits::SCHEMA_PATTERNS_MAX {
+        let most = limits::SCHEMA_PATTERNS_MAX;
+        faults.push(FieldError {
+            pointer: "#".to_owned(),
+            detail: format!("A schema has {most} regular expressions at most."),
+        });
+    }
     faults.truncate(limits::SCHEMA_ERRORS_MAX);
     if faults.is_empty() {
         Ok(())
@@ -150,6 +157,25 @@ fn fault(root: &Value, schema: &Value, keyword: &str, value: &Value) -> Option<S
         "pattern" if text.len() > limits::SCHEMA_PATTERN_BYTES_MAX => Some(long_pattern()),
         _ => None,
     }
+}
+
+/// Regular expressions in a schema.
+fn patterns(schema: &Value) -> usize {
+    let Value::Object(members) = schema else {
+        return 0;
+    };
+    let mut count = 0;
+    for (keyword, value) in members {
+        count += match (keyword.as_str(), value) {
+            ("pattern", _) => 1,
+            ("patternProperties", Value::Object(schemas)) => schemas.len(),
+            _ => 0,
+        };
+        each(keyword, value, &mut |_, subschema| {
+            count += patterns(subschema);
+        });
+    }
+    count
 }
 
 fn long_pattern() -> String {

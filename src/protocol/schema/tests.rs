@@ -175,6 +175,14 @@ fn what_unfolds_to_too_much_is_refused() {
     assert_eq!(refused(&deep), ["#"]);
     let long = format!(r#"{{"pattern": "{}"}}"#, "a".repeat(1001));
     assert_eq!(refused(&long), ["#/pattern"]);
+    let many: Vec<String> = (0..=100)
+        .map(|n| format!(r#"{{"pattern": "a{n}"}}"#))
+        .collect();
+    assert_eq!(
+        refused(&format!(r#"{{"anyOf": [{}]}}"#, many.join(","))),
+        ["#"]
+    );
+    compile(&format!(r#"{{"anyOf": [{}]}}"#, many[1..].join(",")));
     assert_eq!(
         refused(r#"{"pattern": "((a{1000}){1000}){1000}"}"#).len(),
         1
@@ -271,6 +279,18 @@ fn the_work_for_one_operation_is_bounded() {
         1,
         "no third time"
     );
+}
+
+#[test]
+fn a_long_string_counts_by_its_length() {
+    let checks = vec![r#"{"minLength": 0}"#; 1_000];
+    let schema = compile(&format!(r#"{{"anyOf": [true, {}]}}"#, checks.join(",")));
+    let judge = |bytes: usize| {
+        let body = format!("\"{}\"", "a".repeat(bytes));
+        schema.violations(&body, "#", &mut Effort::default())
+    };
+    assert!(judge(1_000).is_empty());
+    assert_eq!(judge(1_000_000).len(), 1);
 }
 
 #[test]
