@@ -238,7 +238,7 @@ fn commits_and_writes(servers: &[Server], rounds: usize) {
 #[test]
 fn a_view_read_while_its_draft_is_committed_is_never_patched_twice() {
     let server = Server::start();
-    let mut clients = clients(std::slice::from_ref(&server));
+    let mut clients = clients(std::slice::from_ref(&server), WRITERS);
     for round in 0..ROUNDS / 4 {
         let target = format!("/resources/a/{round}");
         clients[0].put_new(&target, "{\"n\":0}");
