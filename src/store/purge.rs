@@ -1,4 +1,4 @@
-//! What is forgotten, and when: the purge horizon, transactions, and (in [`resources`]) tombstones and old versions.
+//! What is forgotten, and when: the purge horizon, transactions, and (in `resources`) tombstones and old versions.
 //!
 //! ## Concurrency
 //! **First the ground, then the rows.** [`ground_move_in_txn`] moves the horizon and the version floor and takes the
