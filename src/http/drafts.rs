@@ -116,12 +116,18 @@ async fn write(
     let (id, target) = call.draft_target()?;
     Query::of(&call, &[])?;
     let conditions = call.conditions();
+    let mut rewritten = false;
     let content = read(&call).map(|content| Change {
         method,
         target: target.clone(),
         conditions: conditions.clone().unwrap_or_default(),
         media_type: content.media_type,
-        body: content.body,
+        // A draft is kept as the document of its changes, in which white space around a body is none of the body.
+        body: content.body.map(|body| {
+            let kept = body.trim_matches([' ', '\t', '\n', '\r']);
+            rewritten = method == ChangeMethod::Put && kept.len() < body.len();
+            kept.into()
+        }),
     });
     let action = Action::Draft {
         method,
@@ -130,7 +136,16 @@ async fn write(
     };
     let command = call.command(Some(id), conditions, action);
     match waiting::submit(&call, command).await? {
-        Done::Drafted { shown } => Ok(recorded(&call, id, &target, shown)),
+        // After DELETE there is nothing of the draft to be shown, whatever else is there.
+        Done::Drafted { shown } => {
+            let shown = shown.filter(|_| method != ChangeMethod::Delete);
+            let mut response = recorded(&call, id, &target, shown);
+            if rewritten {
+                // RFC 9110 §9.3.4: no validator where what is kept is not what was sent.
+                response.headers_mut().remove(header::ETAG);
+            }
+            Ok(response)
+        }
         _ => Err(respond::unexpected()),
     }
 }

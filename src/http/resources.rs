@@ -179,8 +179,7 @@ async fn write_once(
         target: name.clone(),
         content,
     };
-    let mut command = call.command(None, conditions, action);
-    command.key = key;
+    let command = call.command(None, conditions, action).keyed(key);
     match waiting::submit(call, command).await? {
         Done::Again(first) => Ok(keys::replayed(told(call, &name, *first)?)),
         done => told(call, &name, done),

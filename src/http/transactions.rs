@@ -49,8 +49,9 @@ async fn create_once(call: &Call) -> Result<HttpResponse, Problem> {
         true => call.no_content().and_then(|()| parse(&[])),
         false => call.content(&TAKES).and_then(|(_, bytes)| parse(&bytes)),
     };
-    let mut command = call.command(None, call.conditions(), Action::Create(content));
-    command.key = key;
+    let command = call
+        .command(None, call.conditions(), Action::Create(content))
+        .keyed(key);
     match waiting::submit(call, command).await {
         Ok(Done::Again(first)) => answer(call, Ok(*first)).map(keys::replayed),
         verdict => answer(call, verdict),

@@ -137,6 +137,18 @@ pub enum Done {
 pub type Verdict = Result<Done, Problem>;
 
 impl Command {
+    /// The command of a request that came with this key. A key is forgotten with its transaction, and one that is older than
+    /// the horizon is too old to tell: so the transaction must not be older than the key says that it is itself.
+    pub fn keyed(mut self, key: Option<RequestKey>) -> Self {
+        let claimed = key.as_ref().and_then(RequestKey::claimed_at);
+        let millis = claimed.and_then(|time| u64::try_from(time.micros() / 1000).ok());
+        if let Some(millis) = millis {
+            self.id = self.id.not_before(millis + 1);
+        }
+        self.key = key;
+        self
+    }
+
     /// Whether it can be answered from what was read without locks: it writes nothing for certain.
     pub fn is_refused_already(&self) -> bool {
         let content_refused = match &self.action {

@@ -98,6 +98,13 @@ impl RequestKey {
     }
 }
 
+impl RequestKey {
+    /// When the client says that it made the key, or sent it first, if it says so.
+    pub fn claimed_at(&self) -> Option<Timestamp> {
+        self.first_sent.max(self.name.made_at())
+    }
+}
+
 impl KeyName {
     /// The time within the key, where it is a UUID of version 7: as that within the id of a transaction.
     pub fn made_at(&self) -> Option<Timestamp> {

@@ -115,6 +115,12 @@ pub const SCHEMA_LISTING_MAX: u64 = 5_000_000;
 /// Digits of a number that is judged by a schema, written without an exponent: comparing it takes that many steps.
 pub const SCHEMA_DIGITS_MAX: usize = 1_000;
 
+/// Digits up to which a number is as good as any other: those of a double.
+pub const SCHEMA_DIGITS_SHORT: usize = 20;
+
+/// Digits of all longer numbers of a body together: `uniqueItems` compares each with each, digit by digit.
+pub const SCHEMA_LONG_DIGITS_MAX: usize = 10_000;
+
 /// Violations told of at once: a document that is wrong everywhere is wrong for one reason, most likely.
 pub const SCHEMA_ERRORS_MAX: usize = 100;
 

@@ -196,6 +196,16 @@ impl TransactionId {
             .flatten()
     }
 
+    /// The id with this time in it, in milliseconds since 1970, where its own is earlier.
+    pub fn not_before(self, millis: u64) -> Self {
+        let earlier = self.unix_millis().is_some_and(|own| own < millis);
+        if !earlier || millis >= 1 << 48 {
+            return self;
+        }
+        let rest = self.0.as_u128() & ((1 << 80) - 1);
+        Self(Uuid::from_u128(u128::from(millis) << 80 | rest))
+    }
+
     /// The canonical path, relative to the server's root.
     pub fn path(&self) -> String {
         format!("/transactions/{self}")

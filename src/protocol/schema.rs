@@ -4,6 +4,7 @@
 //! `shape`), a body by that times its size. Numbers are judged exactly. This module must not know where schemas are
 //! stored, nor which status a violation becomes.
 
+mod references;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -198,6 +199,8 @@ struct Instance {
     weight: u64,
     /// Levels of arrays and objects.
     depth: usize,
+    /// Digits of its long numbers.
+    long_digits: usize,
 }
 
 impl Instance {
@@ -208,9 +211,27 @@ impl Instance {
             values: 0,
             weight: 0,
             depth: 0,
+            long_digits: 0,
         };
         instance.value = instance.convert(json, &mut String::from("#"), 0)?;
         Ok(instance)
+    }
+
+    /// A number, unless it, or all long ones together, have too many digits.
+    fn number(&mut self, text: &str) -> Option<Number> {
+        let exponent = match text.split_once(['e', 'E']) {
+            None => 0,
+            Some((_, exponent)) => exponent.parse::<i64>().ok()?.unsigned_abs(),
+        };
+        let exponent = usize::try_from(exponent).ok()?;
+        if text.len().max(exponent) > limits::SCHEMA_DIGITS_MAX {
+            return None;
+        }
+        let digits = text.len() + exponent;
+        if digits > limits::SCHEMA_DIGITS_SHORT {
+            self.long_digits += digits;
+        }
+        (self.long_digits <= limits::SCHEMA_LONG_DIGITS_MAX).then(|| text.parse().ok())?
     }
 
     fn convert(
@@ -229,13 +250,16 @@ impl Instance {
             self.weight += u64::try_from(text.len()).unwrap_or(u64::MAX) / limits::SCHEMA_STRING_BYTES;
             Value::String(text.clone().into_owned())
         }
-        Kind::Number => number(json.text)
+        Kind::Number => self.number(json.text)
             .map(Value::Number)
             .ok_or_else(|| FieldError {
                 pointer: pointer.clone(),
                 detail: format!(
-                    "A number that is judged by a schema has {} digits at most, written without an exponent.",
-                    limits::SCHEMA_DIGITS_MAX
+                    "A number that is judged by a schema has {} digits at most, written without an exponent, and all that \
+                     have more than {} have {} together.",
+                    limits::SCHEMA_DIGITS_MAX,
+                    limits::SCHEMA_DIGITS_SHORT,
+                    limits::SCHEMA_LONG_DIGITS_MAX
                 ),
             })?,
         Kind::Array(elements) => {
@@ -261,17 +285,6 @@ impl Instance {
         }
     })
     }
-}
-
-/// A number, unless it has too many digits.
-fn number(text: &str) -> Option<Number> {
-    let most = i64::try_from(limits::SCHEMA_DIGITS_MAX).unwrap_or(i64::MAX);
-    let exponent = match text.split_once(['e', 'E']) {
-        None => 0,
-        Some((_, exponent)) => exponent.parse::<i64>().ok()?,
-    };
-    (text.len() <= limits::SCHEMA_DIGITS_MAX && (-most..=most).contains(&exponent))
-        .then(|| text.parse().ok())?
 }
 
 /// The schemas of one collection.

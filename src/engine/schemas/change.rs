@@ -191,6 +191,24 @@ fn check_stored(
     schema: &Schema,
     wanted: &dyn Fn() -> bool,
 ) -> Result<Vec<FieldError>, Failure> {
+    loop {
+        let found = broken_found(pool, command, schema, wanted)?;
+        let all = found.len() < limits::SCHEMA_CONFLICTS_MAX;
+        let still = still_broken(pool, command, schema, &found)?;
+        // Where all that were found are mended, those behind them have not been looked at.
+        if all || !still.is_empty() {
+            return Ok(still);
+        }
+    }
+}
+
+/// The first resources of the collection that break the schema, in the order of keys.
+fn broken_found(
+    pool: &Pool,
+    command: &SchemaCommand,
+    schema: &Schema,
+    wanted: &dyn Fn() -> bool,
+) -> Result<Vec<ResourceName>, Failure> {
     let (tenant, collection) = (&command.tenant, &command.collection);
     let (mut after, mut found) = (String::new(), Vec::new());
     while found.len() < limits::SCHEMA_CONFLICTS_MAX {
@@ -212,11 +230,21 @@ fn check_stored(
         found.extend(broken.map(|(name, _)| name));
     }
     found.truncate(limits::SCHEMA_CONFLICTS_MAX);
+    Ok(found)
+}
+
+/// Which of these break the schema still, and where.
+fn still_broken(
+    pool: &Pool,
+    command: &SchemaCommand,
+    schema: &Schema,
+    found: &[ResourceName],
+) -> Result<Vec<FieldError>, Failure> {
     if found.is_empty() {
         return Ok(Vec::new());
     }
     let names: Vec<&ResourceName> = found.iter().collect();
-    let now = pool.read(|connection| read::resources_fetch(connection, tenant, &names))?;
+    let now = pool.read(|connection| read::resources_fetch(connection, &command.tenant, &names))?;
     let still = found.iter().zip(now).filter_map(|(name, found)| {
         let (resource, _) = found?;
         broken_place(schema, name, resource.body.as_deref()?)

@@ -8,6 +8,7 @@ use super::refusal;
 use super::{act, parsed};
 use crate::protocol::command::{Action, Command, Done, Verdict};
 use crate::protocol::key::{KeyAnswer, KeyUse, RequestKey, fingerprint};
+use crate::protocol::limits;
 use crate::protocol::problem::{Problem, Slug};
 use crate::protocol::state::Transaction;
 use crate::protocol::world::World;
@@ -26,6 +27,11 @@ pub(super) fn decide(world: &mut World, command: &Command, key: &RequestKey) -> 
         && made_at <= world.purge_horizon
     {
         return Err(refusal::key_gone(world.purge_horizon));
+    }
+    if let Some(claimed) = key.claimed_at()
+        && claimed > world.now.plus_seconds(limits::CLIENT_ID_AHEAD_SECONDS)
+    {
+        return Err(refusal::key_ahead(world.now));
     }
     let done = act(world, command)?;
     if let Some(used) = used(command, &done) {

@@ -21,7 +21,9 @@ pub(super) fn duplicate_reference(holder: &Transaction) -> Problem {
 pub(super) fn too_many_open() -> Problem {
     Problem::new(
         Slug::TooManyRequests,
-        "Nothing was created. As many transactions are open as limits.open_transactions of / allows. Finish or cancel some, or          wait until they expire; then send the same request again. PUT /transactions/{id} with If-None-Match: * needs no          open one.",
+        "Nothing was created. As many transactions are open as limits.open_transactions of / allows. Finish or cancel some, \
+         or wait until they expire; then send the same request again. PUT /transactions/{id} with If-None-Match: * needs no \
+         open one.",
     )
 }
 
@@ -111,6 +113,15 @@ pub(super) fn key_gone(purge_horizon: Timestamp) -> Problem {
          told any more. Read the resources, then send what is still wanted with a new key."
     );
     Problem::new(Slug::Gone, detail)
+}
+
+/// A key, or a repeatable request, from the future: it would outlive what tells that it was applied.
+pub(super) fn key_ahead(now: Timestamp) -> Problem {
+    let detail = format!(
+        "Nothing was changed. The time in the key, or in Repeatability-First-Sent, is more than 5 minutes ahead; here it is \
+         {now}. Set the clock right."
+    );
+    Problem::new(Slug::InvalidOperation, detail)
 }
 
 /// A repeatable request that may have been forgotten.

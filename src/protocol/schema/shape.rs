@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use super::references::target;
 use crate::protocol::json::push_pointer_segment;
 use crate::protocol::limits;
 use crate::protocol::problem::FieldError;
@@ -45,7 +46,7 @@ impl Shape {
 }
 
 /// How a keyword applies the schemas in it.
-enum Applies {
+pub(super) enum Applies {
     /// To the value itself: one schema.
     Here,
     /// To the value itself: an array of schemas.
@@ -64,7 +65,7 @@ enum Applies {
     Never,
 }
 
-fn applies(keyword: &str) -> Option<Applies> {
+pub(super) fn applies(keyword: &str) -> Option<Applies> {
     Some(match keyword {
         "not" | "if" | "then" | "else" => Applies::Here,
         "allOf" | "anyOf" | "oneOf" => Applies::HereEach,
@@ -139,6 +140,10 @@ fn keywords(root: &Value, schema: &Value, pointer: &mut String, faults: &mut Vec
 }
 
 fn fault(root: &Value, schema: &Value, keyword: &str, value: &Value) -> Option<String> {
+    // The validator knows them in every dialect.
+    if let Some(instead) = of_other_dialects(keyword) {
+        return Some(format!("It is no keyword of 2020-12: write {instead}."));
+    }
     let text = value.as_str()?;
     match keyword {
         "$schema" if text.trim_end_matches('#') != DIALECT => {
@@ -155,6 +160,16 @@ fn fault(root: &Value, schema: &Value, keyword: &str, value: &Value) -> Option<S
             ),
         },
         "pattern" if text.len() > limits::SCHEMA_PATTERN_BYTES_MAX => Some(long_pattern()),
+        _ => None,
+    }
+}
+
+/// What to write instead of a keyword that 2020-12 does not have any more.
+fn of_other_dialects(keyword: &str) -> Option<&'static str> {
+    match keyword {
+        "dependencies" => Some("dependentSchemas or dependentRequired"),
+        "additionalItems" => Some("items beside prefixItems"),
+        "$recursiveRef" | "$recursiveAnchor" => Some("$dynamicRef and $dynamicAnchor"),
         _ => None,
     }
 }
@@ -186,7 +201,11 @@ fn long_pattern() -> String {
 }
 
 /// The schemas of a keyword, each with its name or index.
-fn each<'a>(keyword: &str, value: &'a Value, visit: &mut dyn FnMut(Option<&str>, &'a Value)) {
+pub(super) fn each<'a>(
+    keyword: &str,
+    value: &'a Value,
+    visit: &mut dyn FnMut(Option<&str>, &'a Value),
+) {
     match (applies(keyword), value) {
         (None, _) => {}
         (Some(Applies::Here | Applies::Parts), _) => visit(None, value),
@@ -202,42 +221,6 @@ fn each<'a>(keyword: &str, value: &'a Value, visit: &mut dyn FnMut(Option<&str>,
         }
         (Some(_), _) => {}
     }
-}
-
-/// What a reference leads to, within the document.
-fn target<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
-    let fragment = match reference.strip_prefix('#') {
-        Some(fragment) => fragment,
-        None => {
-            let id = root.get("$id")?.as_str()?.trim_end_matches('#');
-            let rest = reference.strip_prefix(id).filter(|_| !id.is_empty())?;
-            rest.strip_prefix('#').or(rest.is_empty().then_some(rest))?
-        }
-    };
-    let fragment = percent_encoding::percent_decode_str(fragment)
-        .decode_utf8()
-        .ok()?;
-    if fragment.is_empty() || fragment.starts_with('/') {
-        return root.pointer(&fragment);
-    }
-    anchored(root, &fragment)
-}
-
-fn anchored<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
-    let members = schema.as_object()?;
-    let is_it = |keyword: &str| members.get(keyword).and_then(Value::as_str) == Some(name);
-    if is_it("$anchor") || is_it("$dynamicAnchor") {
-        return Some(schema);
-    }
-    let mut found = None;
-    for (keyword, value) in members {
-        each(keyword, value, &mut |_, subschema| {
-            if found.is_none() {
-                found = anchored(subschema, name);
-            }
-        });
-    }
-    found
 }
 
 /// Unfolds a schema whose references lead somewhere.

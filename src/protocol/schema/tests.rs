@@ -318,3 +318,44 @@ fn a_schema_that_cannot_be_read_lets_nothing_pass() {
         1
     );
 }
+
+#[test]
+fn nothing_is_applied_that_is_not_counted() {
+    for (schema, place) in [
+        (
+            r##"{"dependencies": {"a": {"$ref": "#"}}}"##,
+            "#/dependencies",
+        ),
+        (r#"{"additionalItems": {}}"#, "#/additionalItems"),
+        (r##"{"$recursiveRef": "#"}"##, "#/$recursiveRef"),
+        (r##"{"$ref": "#/x/0", "x": [{"pattern": "a"}]}"##, "#/$ref"),
+        (
+            r##"{"$ref": "#/const", "const": {"type": "string"}}"##,
+            "#/$ref",
+        ),
+        (r##"{"$ref": "#/$defs", "$defs": {"type": {}}}"##, "#/$ref"),
+    ] {
+        assert_eq!(refused(schema), [place], "{schema}");
+    }
+    for schema in [
+        r##"{"$ref": "#/$defs/a/properties/b/items", "$defs": {"a": {"properties": {"b": {"items": {}}}}}}"##,
+        r##"{"$ref": "#/allOf/0", "allOf": [{"type": "string"}]}"##,
+    ] {
+        assert!(Schema::compile(schema).is_ok(), "{schema}");
+    }
+}
+
+#[test]
+fn long_numbers_are_bounded_together() {
+    let schema = Schema::compile(r#"{"uniqueItems": true}"#).unwrap();
+    let judge = |body: &str| schema.violations(body, "#", &mut Effort::default()).len();
+    let numbers = |count: usize| {
+        let numbers: Vec<String> = (0..count).map(|n| format!("1.{n:0200}")).collect();
+        format!("[{}]", numbers.join(","))
+    };
+    assert_eq!((judge(&numbers(40)), judge(&numbers(60))), (0, 1));
+    let powers: Vec<String> = (0..1000).map(|n| format!("1e{n}")).collect();
+    assert_eq!(judge(&format!("[{}]", powers.join(","))), 1);
+    let short: Vec<String> = (0..5000).map(|n| n.to_string()).collect();
+    assert_eq!(judge(&format!("[{}]", short.join(","))), 0);
+}

@@ -212,3 +212,37 @@ fn names_and_queries_are_as_elsewhere() {
     assert_eq!(allow, "GET, HEAD, PUT, PATCH, DELETE, OPTIONS");
     assert!(offered.header("accept-patch").unwrap().contains(INCREMENT));
 }
+
+#[test]
+fn a_tag_names_the_very_bytes_that_the_draft_keeps() {
+    let server = Server::start();
+    let mut client = server.client();
+    let (transaction, _) = client.open_transaction();
+    let view = format!("{transaction}/resources/a/k");
+    let create = [("if-none-match", "*"), ("prefer", "return=representation")];
+    let spaced = client.send("PUT", &view, &create, Some(" {\"b\": 1} \n"));
+    assert_eq!(spaced.clone().expect(200).text(), "{\"b\": 1}");
+    assert_eq!(spaced.header("etag"), None, "it is not what was sent");
+    let kept = client.get(&view).expect(200);
+    assert_eq!(kept.text(), "{\"b\": 1}");
+    let exact = [("if-match", &*kept.etag())];
+    let again = client.send("PUT", &view, &exact, Some("{\"b\": 1}"));
+    assert_eq!(
+        again.expect(204).etag(),
+        client.get(&view).expect(200).etag()
+    );
+}
+
+#[test]
+fn a_deletion_is_answered_without_a_tag_though_somebody_else_has_created_it() {
+    let server = Server::start();
+    let mut client = server.client();
+    let (transaction, _) = client.open_transaction();
+    let view = format!("{transaction}/resources/a/k");
+    let create = [("if-none-match", "*")];
+    let drafted = client.send("PUT", &view, &create, Some("1")).expect(204);
+    client.put_new("/resources/a/k", "2");
+    let dropped = client.send("DELETE", &view, &[("if-match", &*drafted.etag())], None);
+    assert_eq!(dropped.expect(204).header("etag"), None);
+    assert_eq!(client.get(&view).expect(200).text(), "2");
+}

@@ -157,3 +157,34 @@ fn names_are_compared_decoded_and_content_as_json() {
         client.send("PUT", PATH, &fields, Some(body)).expect(status);
     }
 }
+
+/// A UUID of version 7 that was made so many seconds from now.
+fn made_in(seconds: u64) -> Uuid {
+    let then = std::time::SystemTime::now() + std::time::Duration::from_secs(seconds);
+    let since = then.duration_since(std::time::UNIX_EPOCH).unwrap();
+    let time = uuid::Timestamp::from_unix(uuid::NoContext, since.as_secs(), since.subsec_nanos());
+    Uuid::new_v7(time)
+}
+
+#[test]
+fn what_a_key_from_ahead_stands_for_is_kept_by_the_time_of_the_key() {
+    let server = Server::start();
+    let mut client = server.client();
+    client.put_new(PATH, "0");
+    let key = made_in(200);
+    let done = put(&mut client, &[&key.to_string()], "1").expect(204);
+    let link = done.header("link").unwrap();
+    let id = link.split(['/', '>']).nth(2).unwrap();
+    let millis = |id: &Uuid| id.as_u128() >> 80;
+    assert!(millis(&id.parse().unwrap()) >= millis(&key), "{link}");
+    put(&mut client, &[&made_in(400).to_string()], "1").expect_problem(422, "invalid-operation");
+    let ahead = std::time::SystemTime::now() + std::time::Duration::from_secs(3600);
+    let fields = [
+        STAR,
+        ("Repeatability-Request-ID", &*Uuid::new_v4().to_string()),
+        ("Repeatability-First-Sent", &*httpdate::fmt_http_date(ahead)),
+    ];
+    let refused = client.send("PUT", PATH, &fields, Some("1"));
+    refused.expect_problem(422, "invalid-operation");
+    assert_eq!(versions(&mut client, PATH), 2);
+}

@@ -143,3 +143,44 @@ fn of_two_schemas_at_once_one_is_set() {
         tag = read.etag();
     }
 }
+
+#[test]
+fn a_schema_is_never_set_over_what_has_not_been_looked_at() {
+    let server = Server::start();
+    let mut client = server.client();
+    let operation = |body: &str| {
+        let change = |n: usize| {
+            format!(
+                r#"{{"method": "PUT", "target": "/resources/accounts/a{n}", "if_match": "*", "body": {body}}}"#
+            )
+        };
+        format!(
+            "{{\"changes\": [{}]}}",
+            (0..10).map(change).collect::<Vec<_>>().join(",")
+        )
+    };
+    for key in (0..10).map(|n| format!("a{n}")).chain(["z".to_owned()]) {
+        client.put_new(&format!("/resources/accounts/{key}"), "\"broken\"");
+    }
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut mender = server.client();
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                for body in ["[]", "\"broken\""] {
+                    let (path, _) = mender.open_transaction();
+                    let content = operation(body);
+                    let mended = mender.send("PUT", &path, &[("if-match", "*")], Some(&content));
+                    // Schemas that come without a pause can keep it from its epoch.
+                    assert!([200, 503].contains(&mended.status), "{mended:?}");
+                }
+            }
+        });
+        let _stop = crate::support::Stop(&over);
+        for _ in 0..ROUNDS {
+            let create = [("if-none-match", "*")];
+            let answer = client.send("PUT", SCHEMA, &create, Some(r#"{"type": "array"}"#));
+            answer.expect_problem(409, "schema-conflict");
+        }
+    });
+}
